@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# Folders in the cache: built aside, listed with their sha256 sums, renamed into place, and checked on each
+# use. An interrupted run leaves only a scratch folder behind, which the next one removes.
+
+# cache_valid FOLDER: every listed file is there and unchanged
+cache_valid() {
+  [[ -f $1/SHA256SUMS ]] && (cd -- "$1" && sha256sum --check --status --strict SHA256SUMS 2>/dev/null)
+}
+
+# cache_scratch NAME: prints a new empty folder beside the final one. The caller holds the lock.
+cache_scratch() {
+  rm -rf -- "$ladon_cache/scratch-$1"
+  mkdir -p -- "$ladon_cache/scratch-$1"
+  echo "$ladon_cache/scratch-$1"
+}
+
+# cache_publish SCRATCH FOLDER
+cache_publish() {
+  local scratch=$1 folder=$2
+  (cd -- "$scratch" && find . -xtype f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+  rm -rf -- "$folder"
+  mv -T -- "$scratch" "$folder"
+}

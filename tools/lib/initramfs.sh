@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# The guests' root file system: busybox, iperf3, ethtool, the driver's modules, and what is in guest/.
+
+# copy_program PROGRAM ROOT: with the libraries and the loader that it needs, at their own paths
+copy_program() {
+  local program=$1 root=$2 file
+  install -D -m 755 -- "$program" "$root/bin/${program##*/}"
+  while read -r file; do
+    install -D -m 755 -- "$file" "$root$file"
+  done < <(ldd "$program" | grep -o '/[^ ]*')
+}
+
+# initramfs_key: changes when anything that goes in does
+initramfs_key() {
+  local iperf3 ethtool
+  iperf3=$(command -v iperf3)
+  ethtool=$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)
+  cat -- "$ladon_root"/guest/* "$ladon_root/tools/lib/initramfs.sh" "$kernel_folder/SHA256SUMS" \
+    "$(command -v busybox)" "$iperf3" "$ethtool" | sha256sum | cut -c 1-16
+}
+
+initramfs_build() {
+  local new=$1 root=$1/root applet
+  mkdir -p -- "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,root,usr,var,lib/modules}
+  ln -s -- ../bin ../sbin "$root/usr/"
+  cp -- "$(command -v busybox)" "$root/bin/busybox"
+  for applet in $("$root/bin/busybox" --list); do
+    ln -sf busybox "$root/bin/$applet"
+  done
+  copy_program "$(command -v iperf3)" "$root"
+  copy_program "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
+  cp -- "$kernel_folder"/modules/* "$root/lib/modules/"
+  gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$root/bin/vfpoke" "$ladon_root/guest/vfpoke.c"
+  install -m 755 -- "$ladon_root/guest/vf-report" "$root/bin/vf-report"
+  install -m 755 -- "$ladon_root/guest/init" "$root/init"
+  echo 'root::0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+  echo 'root:x:0:' >"$root/etc/group"
+  echo '127.0.0.1 localhost' >"$root/etc/hosts"
+  (cd -- "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null --quiet -o -H newc --owner=0:0 --reproducible) \
+    >"$new/initramfs.cpio"
+  rm -rf -- "$root"
+}
+
+# initramfs_provide: sets initramfs_folder; keeps the three used last
+initramfs_provide() {
+  local scratch old
+  initramfs_folder=$ladon_cache/initramfs-$(initramfs_key)
+  if cache_valid "$initramfs_folder"; then
+    touch -- "$initramfs_folder"
+    return 0
+  fi
+  scratch=$(cache_scratch initramfs)
+  step "build the guests' root file system" initramfs_build "$scratch"
+  cache_publish "$scratch" "$initramfs_folder"
+  touch -- "$initramfs_folder"
+  # shellcheck disable=SC2012 # our own names, by time
+  for old in $(cd -- "$ladon_cache" && ls -dt initramfs-* | tail -n +4); do
+    rm -rf -- "${ladon_cache:?}/$old"
+  done
+}

@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# The Debian packages that Ladon needs, and how they are installed.
+
+# To build Ladon and to run its racks. The test libraries are here too: they are small, and one configured
+# build tree then serves every tool.
+packages_run=(
+  g++ cmake ninja-build ccache pkg-config
+  libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libpcap-dev
+  libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
+  busybox-static iperf3 ethtool cpio xz-utils zstd lz4
+  iproute2 iputils-ping debian-archive-keyring ca-certificates
+)
+
+# To test and check it.
+packages_test=(
+  clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3 git
+)
+
+# packages_missing NAME...: prints those that are not installed
+packages_missing() {
+  local name state
+  declare -A installed=()
+  while IFS=' ' read -r name state; do
+    if [[ $state == installed ]]; then installed[$name]=1; fi
+  done < <(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
+  for name in "$@"; do
+    if [[ -z ${installed[$name]:-} ]]; then echo "$name"; fi
+  done
+}
+
+apt_quietly() {
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 --no-install-recommends "$@"
+}
+
+check_system() {
+  local architecture
+  command -v apt-get >/dev/null || die "this is not a Debian system: there is no apt-get" "use Debian 12 or 13"
+  architecture=$(dpkg --print-architecture)
+  [[ $architecture == amd64 ]] ||
+    die "the guests are amd64 and this machine is $architecture" "use an amd64 Debian 12 or 13"
+}
+
+# install_packages NAME...: nothing at all when all are there
+install_packages() {
+  local -a missing
+  mapfile -t missing < <(packages_missing "$@")
+  if ((${#missing[@]} == 0)); then return 0; fi
+  need_root "installing ${missing[*]}"
+  step "read the package lists" apt_quietly update
+  step "install ${#missing[@]} packages" apt_quietly install "${missing[@]}"
+}
