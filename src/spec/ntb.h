@@ -1,0 +1,64 @@
+// The non-transparent bridge's registers: our own programming interface, in the manner of PLX 87xx and
+// Switchtec parts (windows with a translation base and a limit, requester-ID look-up table, doorbells,
+// scratchpads).
+//
+// An NTB shows one endpoint to each of two domains. The *management side* owns every translation; the *link
+// side* sees the same block but may use only doorbells and scratchpads: all else reads as zero there and
+// refuses writes.
+//
+// Management side BARs: 0 control (32-bit, 64 KiB), 1 MSI window (32-bit, 1 MiB), 2 DMA window (64-bit,
+// default 64 GiB). Link side BARs:       0 control (32-bit, 64 KiB), 2 register window (64-bit, default 64
+// MiB).
+#pragma once
+
+#include <cstdint>
+
+namespace ladon::spec::ntb {
+
+inline constexpr std::uint32_t kControlBarSize = 0x1'0000, kMsiBarSize = 0x10'0000;
+inline constexpr std::uint8_t kControlBar = 0, kMsiBar = 1, kDmaBar = 2;  // management side
+inline constexpr std::uint8_t kRegisterBar = 2;                           // link side
+
+inline constexpr std::uint32_t kId = 0x0000;       // RO kMagic
+inline constexpr std::uint32_t kVersion = 0x0004;  // RO 1
+inline constexpr std::uint32_t kSide = 0x0008;     // RO 0 management, 1 link
+inline constexpr std::uint32_t kShape = 0x000C;    // RO [7:0] windows each way, [23:8] LUT entries each way
+inline constexpr std::uint32_t kPeer = 0x0010;     // RO the domain number on the other side
+inline constexpr std::uint32_t kLink = 0x0014;     // [0] link up: management side RW, link side RO
+inline constexpr std::uint32_t kError =
+    0x0018;  // RO reason (Error) of the last refused enable; W1C by writing anything
+inline constexpr std::uint32_t kMagic = 0x4C4E5442;  // "LNTB"
+
+// Windows. Outbound: entered on the management side, out on the link side (VF -> host). Inbound: the reverse.
+inline constexpr std::uint32_t kOutbound = 0x1000, kInbound = 0x2000, kWindowStride = 0x20;
+inline constexpr std::uint32_t kMaxWindows = 128;
+inline constexpr std::uint32_t kWindowControl = 0x00;  // kWindow* bits below
+inline constexpr std::uint32_t kWindowOffsetLow = 0x04,
+                               kWindowOffsetHigh = 0x08;  // within the BAR, 4 KiB aligned
+inline constexpr std::uint32_t kWindowLengthLow = 0x0C,
+                               kWindowLengthHigh = 0x10;  // bytes, a multiple of 4 KiB
+inline constexpr std::uint32_t kWindowTranslationLow = 0x14,
+                               kWindowTranslationHigh = 0x18;  // in the other domain
+// A window is checked when it is enabled; if it is refused the enable bit stays 0 and kError says why. While
+// enabled its other fields are read-only.
+inline constexpr std::uint32_t kWindowEnable = 1u << 0, kWindowRead = 1u << 1, kWindowWrite = 1u << 2;
+inline constexpr std::uint32_t kWindowBarShift = 8;  // [10:8] the BAR it is entered through
+enum class Error : std::uint32_t { none, no_such_bar, unaligned, empty, outside_bar, overlap, wrap };
+
+// Requester-ID look-up tables: outbound RID of the management domain -> proxy device/function on the link
+// side's bus; inbound RID of the link domain -> proxy device/function on the management side's bus.
+inline constexpr std::uint32_t kLutOutbound = 0x4000, kLutInbound = 0x6000, kLutStride = 0x08;
+inline constexpr std::uint32_t kMaxLut = 512;
+inline constexpr std::uint32_t kLutEntry = 0x00;  // [15:0] RID (bus:device.function), [31] valid
+inline constexpr std::uint32_t kLutProxy = 0x04;  // [7:0] device/function of the proxy; read-only while valid
+inline constexpr std::uint32_t kLutValid = 1u << 31;
+
+// Shared by both sides.
+inline constexpr std::uint32_t kScratchpads = 0x8000, kScratchpadCount = 32;  // 32-bit each, seen by both
+inline constexpr std::uint32_t kDoorbellPeer = 0x8100;    // W: set these bits in the peer's status
+inline constexpr std::uint32_t kDoorbellStatus = 0x8104;  // W1C
+inline constexpr std::uint32_t kDoorbellMask = 0x8108;    // RW, 1 = no interrupt; reset: all ones
+// Counters, RO, management side.
+inline constexpr std::uint32_t kLutMisses = 0x8200, kWindowMisses = 0x8204, kRefusedWrites = 0x8208;
+
+}  // namespace ladon::spec::ntb

@@ -1,0 +1,68 @@
+// The NIC's physical-function registers (BAR 0, 64 KiB): our own small programming interface. The management
+// host's PF driver is its only user. 32-bit registers, little endian.
+#pragma once
+
+#include <cstdint>
+
+namespace ladon::spec::pf {
+
+inline constexpr std::uint32_t kBarSize = 0x1'0000;
+inline constexpr std::uint32_t kMaxVfs = 63;
+
+inline constexpr std::uint32_t kId = 0x0000;         // RO kMagic
+inline constexpr std::uint32_t kVersion = 0x0004;    // RO 1
+inline constexpr std::uint32_t kControl = 0x0008;    // [0] device reset (self-clearing), [1] wire enable
+inline constexpr std::uint32_t kStatus = 0x000C;     // RO [0] carrier
+inline constexpr std::uint32_t kVfCount = 0x0010;    // RO VFs enabled in configuration space
+inline constexpr std::uint32_t kMagic = 0x4C4E4943;  // "LNIC"
+inline constexpr std::uint32_t kControlReset = 1u << 0, kControlWire = 1u << 1;
+
+// Interrupt (MSI-X vector 0) while (cause & mask) != 0.
+inline constexpr std::uint32_t kCause = 0x0020;  // W1C
+inline constexpr std::uint32_t kMask = 0x0024;   // RW
+inline constexpr std::uint32_t kCauseMailbox = 1u << 0, kCauseFault = 1u << 1, kCauseLink = 1u << 2,
+                               kCauseFlr = 1u << 3;
+// One bit a VF, two words (VF 0..31, 32..63).
+inline constexpr std::uint32_t kMailboxPending = 0x0028;  // RO, cleared by acknowledging the VF's mailbox
+inline constexpr std::uint32_t kFlrPending = 0x0030;      // W1C: this VF was reset (FLR or VFCTRL.RST)
+inline constexpr std::uint32_t kFaultPending = 0x0038;  // W1C: this VF violated something; kVfFault says what
+
+// Per VF.
+inline constexpr std::uint32_t kVf = 0x1000, kVfStride = 0x100;
+inline constexpr std::uint32_t kVfControl = 0x00;
+inline constexpr std::uint32_t kVfEnable = 1u << 0,    // rings run; cleared: quiesce
+    kVfLink = 1u << 1,                                 // link reported up (with carrier or kVfLinkForced)
+    kVfSpoofCheck = 1u << 2,                           // transmit only with own MAC
+    kVfTrust = 1u << 3,                                // may be promiscuous
+    kVfScrub = 1u << 4;                                // write 1: forget everything the last owner left
+inline constexpr std::uint32_t kVfStatus = 0x04;       // RO
+inline constexpr std::uint32_t kVfQuiesced = 1u << 0,  // disabled and no DMA outstanding
+    kVfRingsOn = 1u << 1, kVfScrubbed = 1u << 2;       // kVfScrubbed: nothing of an owner is left
+inline constexpr std::uint32_t kVfMacLow = 0x08, kVfMacHigh = 0x0C;  // high [15:0], [31] valid
+inline constexpr std::uint32_t kVfVlan = 0x10;      // [11:0] VLAN, [31] insert on transmit, strip on receive
+inline constexpr std::uint32_t kVfMaxFrame = 0x14;  // bytes without FCS that the VF may receive
+inline constexpr std::uint32_t kVfReceiveMode =
+    0x18;  // [0] broadcast, [1] multicast by filter, [2] all multicast, [3] promiscuous
+inline constexpr std::uint32_t kReceiveBroadcast = 1u << 0, kReceiveMulticast = 1u << 1,
+                               kReceiveAllMulticast = 1u << 2, kReceivePromiscuous = 1u << 3;
+inline constexpr std::uint32_t kVfFault = 0x1C;  // RO: nic::VfFault of the first violation since last cleared
+inline constexpr std::uint32_t kVfMailboxControl = 0x20;   // kMailbox* below
+inline constexpr std::uint32_t kMailboxRequest = 1u << 0,  // RO: the VF has sent a message
+    kMailboxVfAck = 1u << 1,                               // RO: the VF has acknowledged ours
+    kMailboxSend = 1u << 2,       // W1: our message is in the memory: raise PFSTS at the VF
+    kMailboxAck = 1u << 3,        // W1: we have read the VF's: raise PFACK, clear the request
+    kMailboxResetDone = 1u << 4;  // W1: raise RSTD at the VF
+inline constexpr std::uint32_t kVfMailboxMemory = 0x40, kMailboxWords = 16;
+inline constexpr std::uint32_t kVfMulticast =
+    0x24;  // W: set hash bit [11:0] of the VF's multicast table; bit 31: clear all first
+// Counters, RO, 32-bit, wrapping; kVfCounterClear clears the VF's.
+inline constexpr std::uint32_t kVfReceivedPackets = 0x80, kVfReceivedBytes = 0x84 /* low, high */,
+                               kVfSentPackets = 0x8C, kVfSentBytes = 0x90 /* low, high */,
+                               kVfDropped = 0x98 /* sum of all reasons */, kVfSpoofed = 0x9C,
+                               kVfDmaFaults = 0xA0, kVfCounterClear = 0xA4 /* W */;
+// Additional MAC filters (beyond each VF's own).
+inline constexpr std::uint32_t kFilters = 0x8000, kFilterStride = 0x10, kFilterCount = 128;
+inline constexpr std::uint32_t kFilterMacLow = 0x00, kFilterMacHigh = 0x04;  // high [15:0]
+inline constexpr std::uint32_t kFilterVf = 0x08;                             // [5:0] VF, [31] valid
+
+}  // namespace ladon::spec::pf
