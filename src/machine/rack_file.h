@@ -1,0 +1,130 @@
+// The rack file: what a person writes (YAML) becomes `Rack`, a plain value that has passed every check which
+// needs no hardware. doc/rack-file.md is the reference of the format.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/ipv4.h"
+#include "base/mac.h"
+
+namespace ladon::machine {
+
+// Each can be taken away on its own; "off" removes the check and keeps the translation.
+struct Defences {
+  bool acs = true, mh_iommu = true, ntb_lut = true, ch_iommu = true, interrupt_remapping = true, ept = true;
+  bool operator==(const Defences&) const = default;
+};
+
+enum class WireKind : std::uint8_t {
+  none,  // no carrier
+  tap,   // a tap device in a network namespace of its own: the remote test host
+  peer,  // an in-process remote test host, for machines without privileges
+  link,  // in-process: the two NICs that give the same name are joined
+};
+struct WireSpec {
+  WireKind kind = WireKind::none;
+  std::string name;                      // tap: of the interface; link: of the link; empty: chosen
+  std::optional<Ipv4Interface> address;  // of the remote test host: tap and peer have one
+  std::uint32_t mtu = 1500;
+  std::string pcap;  // file that every frame of the wire is written to; empty: none
+};
+
+enum class NicDevice : std::uint8_t { x550, i82599 };
+struct NicSpec {
+  std::string name;
+  std::uint16_t vfs = 8;  // 1..63
+  NicDevice device = NicDevice::x550;
+  std::uint64_t packet_memory = 4 << 20;  // bytes, all VFs together
+  WireSpec wire;
+};
+
+// What the management software does when a VF violates something.
+enum class OnFault : std::uint8_t { log, reset, quarantine };
+
+struct VfSpec {
+  std::size_t nic = 0;  // index in Rack::nics
+  std::uint16_t index = 0;
+  MacAddress mac;                     // given, or made from NIC and index
+  std::optional<std::uint16_t> vlan;  // 1..4094
+  bool spoof_check = true, trust = false;
+  OnFault on_fault = OnFault::log;
+  std::string pcap;  // file for this VF's frames; empty: none
+};
+
+// A virtual machine, or the operating system of a bare host.
+struct GuestSpec {
+  std::string name;
+  std::uint64_t memory = 256 << 20;  // bytes, a multiple of 2 MiB
+  std::optional<BusAddr> memory_at;  // where in the host's domain; nullopt: the host chooses
+  std::uint16_t vcpus = 1;
+  std::optional<VfSpec> vf;
+  std::optional<Ipv4Interface> address;
+  std::uint32_t mtu = 1500;
+};
+
+struct NtbSpec {
+  std::uint16_t lut = 32, windows = 16;                // entries each way
+  std::uint64_t dma_window = std::uint64_t{64} << 30;  // bytes, a power of two
+  std::uint64_t register_window = 64 << 20;            // bytes, a power of two
+};
+
+enum class HostRole : std::uint8_t { management, compute };
+enum class HostKind : std::uint8_t { virtualized, bare };
+enum class Mode : std::uint8_t { sriov, mriov, mriov_plus };  // sriov: the management host's own VMs
+enum class Invalidation : std::uint8_t { strict, deferred };
+
+struct HostSpec {
+  std::string name;
+  HostRole role = HostRole::compute;
+  HostKind kind = HostKind::virtualized;
+  Mode mode = Mode::mriov_plus;
+  std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of DRAM, a multiple of 2 MiB
+  NtbSpec ntb;                                    // compute hosts only
+  Invalidation invalidation = Invalidation::strict;
+  std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
+};
+
+struct Rack {
+  std::string name;
+  std::uint64_t seed = 1;
+  Defences defences;
+  std::vector<NicSpec> nics;
+  std::vector<HostSpec> hosts;  // the management host first, then the others in the order of the file
+};
+
+// One mistake. `line` and `column` count from 1; 0 where the mistake is that of the whole file.
+struct RackError {
+  std::string file;
+  std::size_t line = 0, column = 0;
+  std::string field;    // "hosts[1].vms[0].vf.mac"; empty for the file itself
+  std::string message;  // what is wrong
+  std::string mend;     // what is allowed, what to write instead
+};
+// "examples/x.yaml:12:7: hosts[1].vms[0].vf.mac: ... ; ..."
+[[nodiscard]] std::string to_string(const RackError& error);
+
+inline constexpr std::size_t kMaxRackFile = 1 << 20;  // bytes
+inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
+
+// Every mistake found, in the order of the file, at most kMaxRackErrors. Touches nothing but the file.
+[[nodiscard]] std::expected<Rack, std::vector<RackError>> load_rack(const std::string& path);
+// The same for text at hand; `file` is what errors call it.
+[[nodiscard]] std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text,
+                                                                     std::string_view file);
+
+[[nodiscard]] std::string_view name(WireKind kind);
+[[nodiscard]] std::string_view name(NicDevice device);
+[[nodiscard]] std::string_view name(OnFault on_fault);
+[[nodiscard]] std::string_view name(HostRole role);
+[[nodiscard]] std::string_view name(HostKind kind);
+[[nodiscard]] std::string_view name(Mode mode);
+[[nodiscard]] std::string_view name(Invalidation invalidation);
+
+}  // namespace ladon::machine
