@@ -1,0 +1,97 @@
+#include "lab/qemu.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace ladon::lab {
+
+std::expected<Assets, std::string> load_assets(const std::string& directory) {
+  const std::string path = directory + "/assets.json";
+  std::ifstream file(path);
+  if (!file) return std::unexpected(fmt::format("{}: not there; run tools/setup first", path));
+  const auto json = nlohmann::json::parse(file, nullptr, false);
+  Assets assets;
+  const auto take = [&](const char* key, std::string& into) {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_string()) return false;
+    into = json[key].get<std::string>();
+    return true;
+  };
+  const bool whole = take("qemu", assets.qemu) && take("kernel", assets.kernel) &&
+                     take("initramfs", assets.initramfs) && take("kernel_version", assets.kernel_version) &&
+                     take("qemu_version", assets.qemu_version) && take("accel", assets.accelerator);
+  if (!whole) return std::unexpected(fmt::format("{}: not what tools/setup writes; run it again", path));
+  return assets;
+}
+
+std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
+  // The kernel arguments save boot time under emulation and change nothing that a driver sees.
+  const std::string kernel_arguments = fmt::format(
+      "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 "
+      "ladon.name={} ladon.ip={} ladon.mtu={}",
+      guest.name, guest.address, guest.mtu);
+  std::vector<std::string> command = {
+      assets.qemu,
+      "-name",
+      guest.name,
+      "-machine",
+      "q35,memory-backend=ram,usb=off,vmport=off,smbus=off,sata=off",
+      "-accel",
+      assets.accelerator,
+      "-cpu",
+      assets.accelerator.starts_with("kvm") ? "host" : "max",
+      "-smp",
+      std::to_string(guest.vcpus),
+      "-m",
+      fmt::format("{}M", guest.memory_bytes >> 20),
+      "-object",
+      fmt::format("memory-backend-memfd,id=ram,size={},share=on", guest.memory_bytes),
+      "-nodefaults",
+      "-no-user-config",
+      "-no-reboot",
+      "-display",
+      "none",
+      "-kernel",
+      assets.kernel,
+      "-initrd",
+      assets.initramfs,
+      "-append",
+      kernel_arguments,
+      "-chardev",
+      guest.console_log.empty() ? "null,id=console"
+                                : fmt::format("file,id=console,path={}", guest.console_log),
+      "-serial",
+      "chardev:console",
+      "-chardev",
+      fmt::format("socket,id=control,path={},server=on,wait=off", guest.control_socket),
+      "-serial",
+      "chardev:control"};
+  if (!guest.vfio_socket.empty()) {
+    const nlohmann::json device = {{"driver", "vfio-user-pci"},
+                                   {"socket", {{"type", "unix"}, {"path", guest.vfio_socket}}}};
+    command.insert(command.end(), {"-device", device.dump()});
+  }
+  return command;
+}
+
+std::string shell_line(const std::vector<std::string>& command) {
+  std::string line;
+  for (const auto& word : command) {
+    const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
+      return std::isalnum(c) != 0 || std::string_view("-_./,=:+@").contains(static_cast<char>(c));
+    });
+    if (!line.empty()) line += ' ';
+    if (plain) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
+}
+
+}  // namespace ladon::lab
