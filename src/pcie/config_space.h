@@ -22,6 +22,11 @@ struct Identity {
 
 enum class BarKind : std::uint8_t { memory32, memory64, memory64_prefetchable };
 
+struct BarShape {
+  std::uint64_t size = 0;  // bytes, 0 if absent
+  BarKind kind{};
+};
+
 struct MsixShape {
   std::uint16_t vectors = 1;  // 1..2048
   std::uint8_t table_bar = 0;
@@ -99,18 +104,22 @@ class ConfigSpace {
   [[nodiscard]] Acs acs() const;
 
  private:
-  struct Bar {
-    std::uint64_t size = 0;
-    BarKind kind{};
-  };
+  // The header's fields that both layouts share.
+  static ConfigSpace header(const Identity& identity, std::uint8_t layout);
+  // A value that reset() comes back to.
+  void initial(std::uint16_t offset, unsigned width, std::uint32_t value);
   std::uint16_t append_capability(std::uint8_t id, std::uint16_t length);
   std::uint16_t append_extended(std::uint16_t id, std::uint8_t version, std::uint16_t length);
   void writable(std::uint16_t offset, unsigned width, std::uint32_t mask);
   void write_one_clears(std::uint16_t offset, unsigned width, std::uint32_t mask);
+  [[nodiscard]] bool is_virtual() const { return read(0, 2) == 0xFFFF; }
+  [[nodiscard]] bool is_frozen(std::uint16_t offset) const;
+  void check_vf_count(std::uint16_t before);
+  [[nodiscard]] std::optional<BusAddr> bar_base(std::uint16_t offset, const BarShape& bar) const;
 
   std::array<std::uint8_t, 4096> bytes_{}, writable_{}, w1c_{}, reset_{};
-  std::array<Bar, 6> bars_{};
-  std::array<Bar, 6> vf_bars_{};
+  std::array<BarShape, 6> bars_{};
+  std::array<BarShape, 6> vf_bars_{};
   std::uint16_t last_capability_ = 0, next_capability_ = 0x40;
   std::uint16_t last_extended_ = 0, next_extended_ = 0x100;
   bool flr_requested_ = false;
