@@ -17,7 +17,8 @@ cache_scratch() {
 # cache_publish SCRATCH FOLDER
 cache_publish() {
   local scratch=$1 folder=$2
-  (cd -- "$scratch" && find . -xtype f ! -name SHA256SUMS -print0 | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+  (cd -- "$scratch" && find . -xtype f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$scratch.sums"
+  mv -- "$scratch.sums" "$scratch/SHA256SUMS"
   rm -rf -- "$folder"
   mv -T -- "$scratch" "$folder"
 }

@@ -55,10 +55,13 @@ spin() {
   done
 }
 
+step_hide_below=0 # seconds: a step that succeeds sooner leaves no line
+step_tail=15       # lines of the log that a failure shows
+
 # step TITLE COMMAND...: one line of progress; the output goes to a log that a failure names.
 # Must not be called where bash ignores errexit (after if, ||, &&).
 step() {
-  local title=$1 start=$EPOCHREALTIME status log
+  local title=$1 start=$EPOCHREALTIME status log elapsed
   shift
   mkdir -p -- "$ladon_logs"
   log=$ladon_logs/$(tr -cs '[:alnum:].' '-' <<<"$title" | sed 's/-*$//').log
@@ -67,7 +70,7 @@ step() {
     spin "$title" "$log" "$start" &
     spinner_pid=$!
     trap stop_spinner EXIT
-  else
+  elif ((step_hide_below == 0)); then
     printf '    %-44s' "$title ..." >&2
   fi
   set +e
@@ -75,13 +78,16 @@ step() {
   status=$?
   set -e
   stop_spinner
-  if [[ -t 2 ]]; then printf '\r\033[K    %-44s' "$title" >&2; fi
+  elapsed=$(seconds_since "$start")
+  if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
+  if ((status == 0 && ${elapsed%.*} < step_hide_below)); then return 0; fi
+  if [[ -t 2 ]] || ((step_hide_below > 0)); then printf '    %-44s' "$title" >&2; fi
   if ((status == 0)); then
-    printf ' %7s s\n' "$(seconds_since "$start")" >&2
+    printf ' %7s s\n' "$elapsed" >&2
     return 0
   fi
-  printf ' FAILED after %s s\n' "$(seconds_since "$start")" >&2
-  tail -n 15 -- "$log" | sed 's/^/    | /' >&2
+  printf ' FAILED after %s s\n' "$elapsed" >&2
+  tail -n "$step_tail" -- "$log" | sed 's/^/    | /' >&2
   die "'$title' failed with exit status $status" "the whole log is $log"
 }
 

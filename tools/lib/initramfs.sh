@@ -25,7 +25,7 @@ initramfs_build() {
   ln -s -- ../bin ../sbin "$root/usr/"
   cp -- "$(command -v busybox)" "$root/bin/busybox"
   for applet in $("$root/bin/busybox" --list); do
-    ln -sf busybox "$root/bin/$applet"
+    if [[ $applet != busybox ]]; then ln -s busybox "$root/bin/$applet"; fi
   done
   copy_program "$(command -v iperf3)" "$root"
   copy_program "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"

@@ -2,7 +2,8 @@
 # The guests' kernel: Debian's cloud kernel of this system's release, unpacked in the cache, not installed.
 
 kernel_folder=$ladon_cache/kernel
-kernel_modules=(ixgbevf virtio_net)
+# Each driver that a guest may use, and the modules that it takes; virtio is there to be compared with.
+declare -A kernel_drivers=([ixgbevf]=ixgbevf [virtio_net]='virtio_pci virtio_net')
 
 # little_endian FILE OFFSET BYTES: prints the number there
 little_endian() { od -An -v -t "u$3" -j "$2" -N "$3" -- "$1" | tr -d ' '; }
@@ -35,15 +36,18 @@ kernel_extract() {
 }
 
 # kernel_module TREE NAME TO LIST: copies a module, decompressed, after all that it depends on, and appends their
-# names to LIST in the order in which they are to be loaded
+# names to LIST in the order in which they are to be loaded; what is built in needs neither
 kernel_module() {
-  local tree=$1 name=$2 to=$3 list=$4 file need
-  if grep -qsx "$name" "$list"; then return 0; fi
+  local tree=$1 name=$2 to=$3 list=$4 file magic need
+  if grep -qsx "$name" "$list" || grep -qs "/${name//_/[-_]}\.ko$" "$tree"/modules.builtin; then return 0; fi
   file=$(find "$tree" -name "${name//_/[-_]}.ko*" -print -quit)
   [[ -n $file ]] || die "this kernel has no module $name" "use a Debian cloud or generic kernel"
   case $file in
     *.ko) cp -- "$file" "$to/$name.ko" ;;
-    *) decompress "$(od -An -v -t x1 -N 6 -- "$file" | tr -d ' ')" <"$file" >"$to/$name.ko" ;;
+    *)
+      magic=$(od -An -v -t x1 -N 6 -- "$file" | tr -d ' ')
+      decompress "$magic" <"$file" >"$to/$name.ko"
+      ;;
   esac
   for need in $(tr '\0' '\n' <"$to/$name.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do
     kernel_module "$tree" "$need" "$to" "$list"
@@ -71,13 +75,18 @@ kernel_download() {
 
 # kernel_unpack SCRATCH NEW
 kernel_unpack() {
-  local scratch=$1 new=$2 image module
+  local scratch=$1 new=$2 image tree driver module
   mkdir -p -- "$scratch/all" "$new/modules"
   dpkg-deb --fsys-tarfile "$scratch"/package/linux-image-*.deb | tar -x -C "$scratch/all" --no-same-owner
+  # Newer packages keep them in usr/lib.
+  tree=$(find "$scratch/all" -path '*lib/modules/*' -name modules.builtin -printf '%h' -quit)
   image=$(find "$scratch/all/boot" -name 'vmlinuz-*' -print -quit)
   kernel_extract "$image" "$new/vmlinux"
-  for module in "${kernel_modules[@]}"; do
-    kernel_module "$scratch/all" "$module" "$new/modules" "$new/modules/$module.order"
+  for driver in "${!kernel_drivers[@]}"; do
+    : >"$new/modules/$driver.order"
+    for module in ${kernel_drivers[$driver]}; do
+      kernel_module "$tree" "$module" "$new/modules" "$new/modules/$driver.order"
+    done
   done
   echo "${image##*/vmlinuz-}" >"$new/version"
 }
