@@ -1,0 +1,61 @@
+#include "base/event_fd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+namespace ladon {
+
+namespace {
+
+[[nodiscard]] bool is_eventfd(int fd) {
+  std::array<char, 32> path{"/proc/self/fd/"};
+  const std::size_t prefix = std::string_view(path.data()).size();
+  *std::to_chars(path.data() + prefix, path.data() + path.size() - 1, fd).ptr = '\0';
+  std::array<char, 32> target{};
+  const ssize_t length = ::readlink(path.data(), target.data(), target.size());
+  return length > 0 &&
+         std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
+}
+
+void make_non_blocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if ((flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+}  // namespace
+
+std::expected<EventFd, EventFdError> EventFd::create() {
+  FileDescriptor fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) return std::unexpected(EventFdError::no_descriptor);
+  return EventFd(std::move(fd));
+}
+
+std::expected<EventFd, EventFdError> EventFd::adopt(FileDescriptor fd) {
+  if (!is_eventfd(fd.get())) return std::unexpected(EventFdError::not_an_eventfd);
+  make_non_blocking(fd.get());
+  return EventFd(std::move(fd));
+}
+
+bool EventFd::signal() const {
+  // O_NONBLOCK belongs to the open file, which the sender shares and may have changed since: look for room
+  // first.
+  pollfd room{fd_.get(), POLLOUT, 0};
+  if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return false;
+  const std::uint64_t one = 1;
+  return ::write(fd_.get(), &one, sizeof one) == sizeof one;
+}
+
+std::uint64_t EventFd::take() const {
+  pollfd value{fd_.get(), POLLIN, 0};
+  if (::poll(&value, 1, 0) != 1) return 0;
+  std::uint64_t count = 0;
+  return ::read(fd_.get(), &count, sizeof count) == sizeof count ? count : 0;
+}
+
+}  // namespace ladon

@@ -1,0 +1,46 @@
+#include "base/event_fd.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace ladon {
+namespace {
+
+TEST(EventFd, CountsSignals) {
+  auto event = EventFd::create();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->take(), 0u);
+  EXPECT_TRUE(event->signal());
+  EXPECT_TRUE(event->signal());
+  EXPECT_EQ(event->take(), 2u);
+  EXPECT_EQ(event->take(), 0u);
+}
+
+TEST(EventFd, AFullOneIsSkippedEvenIfItsOwnerMakesItBlock) {
+  FileDescriptor owner(::eventfd(0, EFD_CLOEXEC));
+  auto event = EventFd::adopt(FileDescriptor(::dup(owner.get())));
+  ASSERT_TRUE(event);
+  const std::uint64_t most = ~std::uint64_t{0} - 1;
+  ASSERT_EQ(::write(owner.get(), &most, sizeof most), 8);
+  EXPECT_FALSE(event->signal());
+  ASSERT_EQ(::fcntl(owner.get(), F_SETFL, 0), 0);
+  EXPECT_FALSE(event->signal());
+  EXPECT_EQ(event->take(), most);
+  EXPECT_EQ(event->take(), 0u);
+  EXPECT_TRUE(event->signal());
+}
+
+TEST(EventFd, AdoptsNothingElse) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  FileDescriptor reader(ends[0]);
+  EXPECT_EQ(EventFd::adopt(FileDescriptor(ends[1])).error(), EventFdError::not_an_eventfd);
+  EXPECT_EQ(EventFd::adopt(FileDescriptor()).error(), EventFdError::not_an_eventfd);
+}
+
+}  // namespace
+}  // namespace ladon
