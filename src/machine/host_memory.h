@@ -1,0 +1,68 @@
+// The bytes of one domain's DRAM: which file's bytes are at which physical address. The host's own memory is
+// a file of ours; a guest's memory is the guest's file, plugged in while it is pinned.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/memory_file.h"
+#include "host/messages.h"
+
+namespace ladon::machine {
+
+class HostMemory {
+ public:
+  // `own` bytes of memory at address 0 belong to the host itself; guests' memory is placed above them, below
+  // `dram`. Throws std::system_error if the kernel gives no memory.
+  HostMemory(std::uint64_t own, Range<BusAddr> dram);
+
+  // See host::PinMemory. The descriptor is duplicated.
+  std::expected<host::Pinned, host::Error> pin(const host::PinMemory& request);
+  // The range that goes away; nullopt if there is no such pin or another pin still uses it. The bytes stay
+  // reachable until drop(), so that a quiescent point can lie between.
+  struct Leaving {
+    bool known = false;
+    std::optional<Range<BusAddr>> range;
+  };
+  Leaving unpin(host::Pin pin);
+  void drop(Range<BusAddr> range);
+
+  // What lies at an address: a file, the offset in it, and how many bytes follow in the same file.
+  struct Place {
+    MemoryFile* file = nullptr;
+    std::uint64_t offset = 0;
+    std::uint64_t left = 0;
+    Range<BusAddr> range = Range<BusAddr>::everything();  // of the whole piece
+  };
+  [[nodiscard]] std::optional<Place> find(BusAddr at);
+
+  // Whole or nothing is not promised: an error may come after some bytes.
+  bool read(BusAddr at, Bytes into);
+  bool write(BusAddr at, ConstBytes from);
+
+  [[nodiscard]] Range<BusAddr> own() const { return own_; }
+  [[nodiscard]] Range<BusAddr> dram() const { return dram_; }
+
+ private:
+  struct Piece {
+    Range<BusAddr> range;
+    std::shared_ptr<MemoryFile> file;
+    std::uint64_t file_offset = 0;
+    unsigned users = 1;
+    bool whole_file = false;  // placed by us, shared by all pins of that file
+  };
+  [[nodiscard]] std::optional<Range<BusAddr>> free_range(std::uint64_t length) const;
+  [[nodiscard]] bool is_free(Range<BusAddr> range) const;
+
+  Range<BusAddr> own_, dram_;
+  std::map<BusAddr, Piece> pieces_;  // by first address
+  std::map<host::Pin, BusAddr> pins_;
+  std::uint32_t next_pin_ = 1;
+};
+
+}  // namespace ladon::machine
