@@ -1,0 +1,43 @@
+// Why frames are dropped and requests refused, and what has passed.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/counters.h"
+
+namespace ladon::nic {
+
+// Of one virtual function. tx_: a frame it sent; rx_: a frame that was for it.
+enum class VfDrop : std::uint8_t {
+  tx_spoofed,           // source MAC is not the function's own
+  tx_vlan,              // a VLAN that the function is no member of
+  tx_reserved_address,  // 01-80-C2-00-00-0x: pause and other link-local frames (IEEE 802.1Q 8.6.3)
+  tx_no_destination,    // nobody has the address and there is no wire
+  tx_wire_full,         // the wire did not take it
+  tx_without_fcs,       // IFCS clear: the frame would leave without a check sequence
+  tx_faulted,           // what was left in a queue when it stopped for a fault
+  rx_disabled,          // no queue runs
+  rx_no_descriptor,     // the ring has no free buffer
+  rx_too_long,          // above the limit that the management software set
+  rx_vlan,              // a VLAN that the function is no member of
+  rx_no_memory,         // its packet-memory partition is full
+  rx_refused,           // the tables refused the DMA
+  mailbox_busy,         // a request while the last one is not acknowledged
+  mailbox_flood,        // a request beyond the permitted rate
+  interrupt_refused,    // the tables refused the message
+  count_
+};
+[[nodiscard]] std::string_view name(VfDrop reason);
+
+// Of the device: frames from the wire that reached no function.
+enum class WireDrop : std::uint8_t { malformed, reserved_address, no_receiver, disabled, count_ };
+[[nodiscard]] std::string_view name(WireDrop reason);
+
+// Frames and bytes, without FCS.
+struct VfStatistics {
+  std::uint64_t received_packets = 0, received_bytes = 0, received_multicast = 0;
+  std::uint64_t sent_packets = 0, sent_bytes = 0;
+};
+
+}  // namespace ladon::nic

@@ -1,0 +1,24 @@
+// How a NIC is built.
+#pragma once
+
+#include <cstdint>
+
+#include "spec/pci.h"
+#include "spec/pf.h"
+
+namespace ladon::nic {
+
+struct NicOptions {
+  std::uint16_t vfs = 8;                                 // TotalVFs, 1..63
+  std::uint16_t vf_device = spec::pci::kX550VfDevice;    // or k82599VfDevice
+  std::uint64_t serial = 1;                              // device serial number
+  std::uint64_t packet_memory_bytes = 64 * 1024 * 1024;  // cut into equal partitions at the start
+};
+
+// Where the virtual functions are: routing ID = that of the PF + kFirstVfOffset + kVfStride * VF. As Intel's
+// controllers number theirs under ARI (82599 Datasheet 9.4.4.9); 63 of them stay on the PF's bus.
+inline constexpr std::uint16_t kFirstVfOffset = 0x80, kVfStride = 2;
+
+inline constexpr std::uint32_t kMaxFrame = 9728;  // bytes without FCS (ixgbevf: MTU up to 9710)
+
+}  // namespace ladon::nic
