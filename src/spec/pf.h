@@ -30,16 +30,21 @@ inline constexpr std::uint32_t kFaultPending = 0x0038;  // W1C: this VF violated
 // Per VF.
 inline constexpr std::uint32_t kVf = 0x1000, kVfStride = 0x100;
 inline constexpr std::uint32_t kVfControl = 0x00;
-inline constexpr std::uint32_t kVfEnable = 1u << 0,    // rings run; cleared: quiesce
-    kVfLink = 1u << 1,                                 // link reported up (with carrier or kVfLinkForced)
-    kVfSpoofCheck = 1u << 2,                           // transmit only with own MAC
-    kVfTrust = 1u << 3,                                // may be promiscuous
-    kVfScrub = 1u << 4;                                // write 1: forget everything the last owner left
+inline constexpr std::uint32_t kVfEnable = 1u << 0,  // rings run; cleared: quiesce
+    kVfLink = 1u << 1,                               // link reported up (with carrier or kVfLinkForced)
+    kVfSpoofCheck = 1u << 2,                         // transmit only with own MAC
+    kVfTrust = 1u << 3,                              // may be promiscuous
+    kVfScrub = 1u << 4,         // write 1: disable, and forget everything the last owner left; self-clearing
+    kVfLinkForced = 1u << 5,    // with kVfLink: up without a carrier too
+    kVfBackpressure = 1u << 6;  // frames to other VFs wait a while for a descriptor instead of being dropped
 inline constexpr std::uint32_t kVfStatus = 0x04;       // RO
 inline constexpr std::uint32_t kVfQuiesced = 1u << 0,  // disabled and no DMA outstanding
     kVfRingsOn = 1u << 1, kVfScrubbed = 1u << 2;       // kVfScrubbed: nothing of an owner is left
 inline constexpr std::uint32_t kVfMacLow = 0x08, kVfMacHigh = 0x0C;  // high [15:0], [31] valid
-inline constexpr std::uint32_t kVfVlan = 0x10;      // [11:0] VLAN, [31] insert on transmit, strip on receive
+inline constexpr std::uint32_t kVfVlan = 0x10;  // [11:0] VLAN, [31] insert on transmit, strip on receive
+inline constexpr std::uint32_t kVfVlanFilter =
+    0x28;  // W: [11:0] VLAN that the VF tags itself, [30] 1 add, 0
+           // remove; bit 31: clear all first, [11:0] 0 then adds none
 inline constexpr std::uint32_t kVfMaxFrame = 0x14;  // bytes without FCS that the VF may receive
 inline constexpr std::uint32_t kVfReceiveMode =
     0x18;  // [0] broadcast, [1] multicast by filter, [2] all multicast, [3] promiscuous
