@@ -1,0 +1,45 @@
+// Executes actions on hardware, each journaled before it is done. Every action may be done twice: after a
+// crash the one that was begun is simply done again.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mh/actions.h"
+#include "mh/journal.h"
+#include "mh/ntb_driver.h"
+#include "mh/pf_driver.h"
+
+namespace ladon::mh {
+
+class Applier {
+ public:
+  // `pfs`: one driver a NIC, in the order of the inventory. All outlive the applier. Starts from what the
+  // journal remembers.
+  Applier(host::BlockingHost& host, const Inventory& inventory, Journal& journal,
+          std::vector<std::unique_ptr<PfDriver>>& pfs);
+
+  // Finishes an action that a predecessor had begun, and makes windows and look-up tables what the plan says
+  // where they are not (closing first). Returns what was found different, for the log.
+  [[nodiscard]] std::expected<std::vector<std::string>, DriverError> recover();
+
+  // Stops at the first failure; what was done stays done and remembered.
+  [[nodiscard]] Done apply(const std::vector<Action>& actions);
+  [[nodiscard]] const Plan& now() const { return now_; }
+
+ private:
+  [[nodiscard]] Done one(const Action& action);
+  [[nodiscard]] std::expected<std::optional<host::IoDomain>, DriverError> perform(const Action& action);
+  [[nodiscard]] std::expected<host::IoDomain, DriverError> space(DomainId id) const;
+
+  host::BlockingHost& host_;
+  const Inventory& inventory_;
+  Journal& journal_;
+  std::vector<std::unique_ptr<PfDriver>>& pfs_;
+  std::vector<NtbDriver> ntbs_;
+  Plan now_;
+  std::map<DomainId, host::IoDomain> spaces_;
+};
+
+}  // namespace ladon::mh

@@ -1,0 +1,53 @@
+// What is wanted of the rack: which virtual function belongs to which guest. A plain value, made from the
+// rack file, and JSON on its way to the management host's process.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mac.h"
+#include "pcie/transaction.h"
+
+namespace ladon::mh {
+
+enum class OnFault : std::uint8_t { log, reset, quarantine };
+
+// One virtual function for one guest. Slots number the interfaces of a host from 0 and stay the same from one
+// intent to the next, so that what one guest gets does not move when another goes.
+struct Grant {
+  std::uint16_t nic = 0;  // in the order of the inventory
+  std::uint16_t vf = 0;
+  pcie::Domain host{};  // kManagementDomain: a VM of the management host itself
+  std::uint8_t slot = 0;
+  pcie::Vm vm{};
+  MacAddress mac;
+  std::optional<std::uint16_t> vlan;  // 1..4094
+  bool spoof_check = true, trust = false;
+  OnFault on_fault = OnFault::log;
+  bool operator==(const Grant&) const = default;
+};
+
+struct ComputeHost {
+  pcie::Domain domain{};
+  // How far the addresses go that its guests' devices emit, from 0: its DRAM, or more if a guest's memory
+  // reaches higher. Bytes, a multiple of 4 KiB.
+  std::uint64_t dma_span = 0;
+  bool operator==(const ComputeHost&) const = default;
+};
+
+struct Intent {
+  std::vector<ComputeHost> hosts;
+  std::uint8_t local_slots = 0;  // slots of the management host's own part
+  std::vector<Grant> grants;
+  bool operator==(const Intent&) const = default;
+};
+
+[[nodiscard]] std::string to_json(const Intent& intent);
+// The error is a sentence for a person.
+[[nodiscard]] std::expected<Intent, std::string> intent_from_json(std::string_view text);
+
+}  // namespace ladon::mh

@@ -1,0 +1,63 @@
+// What the management host has found in its domain: a plain value.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "host/enumeration.h"
+
+namespace ladon::mh {
+
+// A bridge to a compute host.
+struct Ntb {
+  pcie::Bdf bdf;
+  pcie::Domain peer{};                         // the compute host behind it
+  BusAddr control, msi, dma;                   // its BARs on this side (spec/ntb.h)
+  std::uint64_t dma_size = 0;                  // bytes
+  std::uint16_t windows = 0, lut_entries = 0;  // each way
+  bool operator==(const Ntb&) const = default;
+};
+
+struct Nic {
+  pcie::Bdf pf;
+  BusAddr registers;  // BAR 0 of the PF (spec/pf.h)
+  std::uint16_t vfs = 0, first_offset = 0, stride = 0, vf_device = 0;
+  BusAddr vf_registers, vf_msix;  // BAR 0 and BAR 3 of VF 0; VF i's lie i * size further
+  std::uint64_t vf_registers_size = 0, vf_msix_size = 0;
+  bool operator==(const Nic&) const = default;
+
+  [[nodiscard]] pcie::Bdf vf_bdf(std::uint16_t vf) const {
+    return pcie::Bdf(static_cast<std::uint16_t>(pf.bits + first_offset + vf * stride));
+  }
+  // Both are inside the 64-bit space, because enumeration placed them.
+  [[nodiscard]] BusAddr registers_of(std::uint16_t vf) const {
+    return BusAddr(vf_registers.bits() + vf * vf_registers_size);
+  }
+  [[nodiscard]] BusAddr msix_of(std::uint16_t vf) const {
+    return BusAddr(vf_msix.bits() + vf * vf_msix_size);
+  }
+};
+
+struct Inventory {
+  host::Description host;
+  std::vector<host::PciFunction> functions;  // all of them, parents before children
+  std::vector<Ntb> ntbs;                     // in the order of bus numbers
+  std::vector<Nic> nics;
+};
+
+// Where compute host k's memory appears in the management domain: (k + 1) << 36, or (k + 1) times the DMA
+// BAR's size if that is larger.
+[[nodiscard]] BusAddr dma_base(pcie::Domain peer, std::uint64_t dma_bar_size);
+
+struct InventoryError {
+  std::string message;  // for a person
+};
+// Enumerates a fabric without traffic, from nothing.
+[[nodiscard]] std::expected<Inventory, InventoryError> take_inventory(host::BlockingHost& host);
+// A known inventory after a restart: true if the hardware still is as it says. Writes nothing.
+[[nodiscard]] std::expected<bool, InventoryError> still_as(host::BlockingHost& host,
+                                                           const Inventory& inventory);
+
+}  // namespace ladon::mh

@@ -1,0 +1,123 @@
+// The driver of a NIC's physical function (spec/pf.h): gives VFs their identity, enables and takes them away,
+// answers their mailboxes as the Linux ixgbe PF driver does, reports what they violate. Everything that comes
+// from a VF is untrusted.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <vector>
+
+#include "base/counters.h"
+#include "host/blocking_host.h"
+#include "mh/ntb_driver.h"
+#include "mh/plan.h"
+#include "spec/pf.h"
+
+namespace ladon::mh {
+
+enum class MailboxRefusal : std::uint8_t {
+  not_ready,  // a message before RESET
+  unknown_message,
+  api_too_new,  // above 1.3: those bring messages that this PF does not have
+  foreign_mac,  // SET_MAC or MACVLAN with an address that was not given
+  not_trusted,  // promiscuous and the like
+  bad_argument,
+  no_filter,  // all additional MAC filters are in use
+  flood,      // more messages between two ticks than kMailboxLimit
+  count_
+};
+[[nodiscard]] std::string_view name(MailboxRefusal refusal);
+
+// What the driver tells its owner.
+struct PfEvent {
+  enum class Kind : std::uint8_t { fault, flood, link } kind{};
+  std::uint16_t vf = 0;
+  std::uint32_t reason = 0;  // fault: as the NIC says it (kVfFault); link: 1 up, 0 down
+};
+
+using Pause = std::function<void(std::chrono::milliseconds)>;
+
+class PfDriver {
+ public:
+  // Mailbox messages that a VF may send between two ticks; probing takes about 30.
+  static constexpr std::uint32_t kMailboxLimit = 256;
+
+  PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause);
+
+  // Checks the device, turns the wire and its interrupt on. `adopt`: the device is in use; what VFs have
+  // negotiated is read back and nothing is reset.
+  [[nodiscard]] Done start(bool adopt);
+  // Identity and policies, then bus mastering, MSI-X and rings.
+  [[nodiscard]] Done enable(std::uint16_t vf, const Grant& grant);
+  // Ends the VF's DMA; returns once none is outstanding.
+  [[nodiscard]] Done quiesce(std::uint16_t vf);
+  // Function-level reset, then forgets everything that an owner left. The VF is quiesced.
+  [[nodiscard]] Done reset_and_scrub(std::uint16_t vf);
+  // Enables a VF again after quiesce or reset_and_scrub, as it was granted.
+  [[nodiscard]] Done resume(std::uint16_t vf);
+  // Disabled until `release`d by the next enable(); its link is down, its mailbox is refused.
+  [[nodiscard]] Done quarantine(std::uint16_t vf);
+
+  // After an interrupt, or now and then: mailboxes, resets, faults, link.
+  [[nodiscard]] std::expected<std::vector<PfEvent>, DriverError> service();
+  // The flood limit counts anew. To be called about once a second.
+  void tick();
+
+  [[nodiscard]] const Counters<MailboxRefusal>& refusals(std::uint16_t vf) const { return vfs_[vf].refused; }
+  [[nodiscard]] bool quarantined(std::uint16_t vf) const { return vfs_[vf].quarantined; }
+  [[nodiscard]] bool carrier() const { return carrier_; }
+
+ private:
+  static constexpr std::uint32_t kWords = spec::pf::kMailboxWords;
+  using MessageWords = std::array<std::uint32_t, kWords>;
+  struct VfState {
+    std::optional<Grant> grant;
+    bool enabled = false, quarantined = false, flooding = false;
+    bool clear_to_send = false;  // the VF has sent RESET and was answered
+    std::uint32_t api = 0;       // 0: none negotiated
+    std::uint32_t messages = 0;  // since the last tick
+    std::uint32_t receive_mode = 0;
+    Counters<MailboxRefusal> refused;
+  };
+  // A reply: the words to send (word 0 without result bits), or why not.
+  using Answer = std::expected<std::vector<std::uint32_t>, MailboxRefusal>;
+
+  [[nodiscard]] Done serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events);
+  [[nodiscard]] Answer answer(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer answer_reset(std::uint16_t vf);
+  [[nodiscard]] Answer answer_api(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer answer_queues(std::uint16_t vf);
+  [[nodiscard]] Answer set_mac(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer set_multicast(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer set_vlan(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer set_max_frame(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer set_macvlan(std::uint16_t vf, const MessageWords& message);
+  [[nodiscard]] Answer update_xcast(std::uint16_t vf, const MessageWords& message);
+
+  void reset_state(std::uint16_t vf);  // what RESET, FLR and VFCTRL.RST leave
+  void clear_filters(std::uint16_t vf);
+  [[nodiscard]] Done send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
+  [[nodiscard]] Done announce_link();                                  // PF_CONTROL to every VF that listens
+  [[nodiscard]] Done set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X
+  [[nodiscard]] std::uint32_t control_bits(std::uint16_t vf) const;
+
+  // Register access. A failed load is all ones and sets failed_, which the public calls turn into an error.
+  [[nodiscard]] std::uint32_t load(std::uint32_t offset);
+  void store(std::uint32_t offset, std::uint32_t value);
+  [[nodiscard]] std::uint32_t load_vf(std::uint16_t vf, std::uint32_t offset);
+  void store_vf(std::uint16_t vf, std::uint32_t offset, std::uint32_t value);
+  [[nodiscard]] std::uint64_t load_bits(std::uint32_t offset);  // one bit a VF
+  [[nodiscard]] Done outcome(std::string_view what);
+
+  host::BlockingHost& host_;
+  Nic nic_;
+  Pause pause_;
+  bool carrier_ = false, failed_ = false;
+  std::vector<VfState> vfs_;
+  std::array<std::uint16_t, spec::pf::kFilterCount> filter_owner_{};  // VF + 1; 0: free
+};
+
+}  // namespace ladon::mh
