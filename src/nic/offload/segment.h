@@ -49,7 +49,8 @@ class Segmenter {
  private:
   Segmenter() = default;
   void make_network(std::uint32_t index, std::uint32_t payload, Bytes to) const;
-  void make_transport(std::uint32_t index, std::uint32_t payload, Bytes to) const;
+  void make_transport(std::uint32_t index, const InternetSum& payload, std::uint32_t payload_length,
+                      Bytes to) const;
 
   SegmentRequest request_;
   std::array<std::byte, kMaxSnapshot> header_{};
