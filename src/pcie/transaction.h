@@ -61,6 +61,8 @@ struct Transaction {
   Access access = Access::read;
   std::optional<std::uint32_t> pasid;  // 20 bits
   std::uint16_t tag = 0;
+  // What a write of four bytes writes: looked at only where the write turns out to be an interrupt.
+  std::uint32_t data = 0;
 };
 
 }  // namespace ladon::pcie
