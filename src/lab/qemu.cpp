@@ -11,7 +11,7 @@ namespace ladon::lab {
 std::expected<Assets, std::string> load_assets(const std::string& directory) {
   const std::string path = directory + "/assets.json";
   std::ifstream file(path);
-  if (!file) return std::unexpected(fmt::format("{}: not there; run tools/setup first", path));
+  if (!file) return std::unexpected(fmt::format("{}: not there; run tools/assets first", path));
   const auto json = nlohmann::json::parse(file, nullptr, false);
   Assets assets;
   const auto take = [&](const char* key, std::string& into) {
@@ -22,14 +22,14 @@ std::expected<Assets, std::string> load_assets(const std::string& directory) {
   const bool whole = take("qemu", assets.qemu) && take("kernel", assets.kernel) &&
                      take("initramfs", assets.initramfs) && take("kernel_version", assets.kernel_version) &&
                      take("qemu_version", assets.qemu_version) && take("accel", assets.accelerator);
-  if (!whole) return std::unexpected(fmt::format("{}: not what tools/setup writes; run it again", path));
+  if (!whole) return std::unexpected(fmt::format("{}: not what tools/assets writes; run it again", path));
   return assets;
 }
 
 std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
   // The kernel arguments save boot time under emulation and change nothing that a driver sees.
   const std::string kernel_arguments = fmt::format(
-      "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 "
+      "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 iomem=relaxed "
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
   std::vector<std::string> command = {
@@ -37,7 +37,7 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "-name",
       guest.name,
       "-machine",
-      "q35,memory-backend=ram,usb=off,vmport=off,smbus=off,sata=off",
+      "q35,memory-backend=ram,usb=off,vmport=off,smbus=off,graphics=off",
       "-accel",
       assets.accelerator,
       "-cpu",

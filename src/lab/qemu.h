@@ -10,7 +10,7 @@
 
 namespace ladon::lab {
 
-// What tools/setup has made ready, as its assets.json says.
+// What tools/assets has made ready, as its assets.json says.
 struct Assets {
   std::string qemu, kernel, initramfs, kernel_version, qemu_version;
   std::string accelerator = "tcg,thread=multi";

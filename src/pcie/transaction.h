@@ -59,7 +59,7 @@ struct Transaction {
   std::uint32_t length =
       0;  // bytes, at least 1; a live access never crosses a 4 KiB boundary on its own, callers split
   Access access = Access::read;
-  std::optional<std::uint32_t> pasid;  // 20 bits
+  std::optional<std::uint32_t> pasid{};  // 20 bits
   std::uint16_t tag = 0;
   // What a write of four bytes writes: looked at only where the write turns out to be an interrupt.
   std::uint32_t data = 0;
