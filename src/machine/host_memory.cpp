@@ -52,7 +52,7 @@ std::optional<Range<BusAddr>> HostMemory::free_range(std::uint64_t length) const
   return range;
 }
 
-std::expected<host::Pinned, host::Error> HostMemory::pin(const host::PinMemory& request) {
+std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMemory& request) {
   if (pins_.size() >= kMaxPins) return std::unexpected(host::Error::limit);
   const auto description = MemoryFile::describe(request.fd);
   if (!description || request.length == 0 || request.file_offset > description->size ||
@@ -68,7 +68,7 @@ std::expected<host::Pinned, host::Error> HostMemory::pin(const host::PinMemory& 
       ++piece.users;
       pins_.emplace(pin, first);
       ++next_pin_;
-      return host::Pinned{pin, first.plus(request.file_offset).value()};
+      return NewPin{{pin, first.plus(request.file_offset).value()}, piece.range, false};
     }
   }
   const bool whole = !request.at;
@@ -86,7 +86,8 @@ std::expected<host::Pinned, host::Error> HostMemory::pin(const host::PinMemory& 
                                         .whole_file = whole});
   pins_.emplace(pin, range->first());
   ++next_pin_;
-  return host::Pinned{pin, whole ? range->first().plus(request.file_offset).value() : range->first()};
+  const BusAddr at = whole ? range->first().plus(request.file_offset).value() : range->first();
+  return NewPin{{pin, at}, *range, true};
 }
 
 HostMemory::Leaving HostMemory::unpin(host::Pin pin) {

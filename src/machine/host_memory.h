@@ -21,8 +21,13 @@ class HostMemory {
   // `dram`. Throws std::system_error if the kernel gives no memory.
   HostMemory(std::uint64_t own, Range<BusAddr> dram);
 
+  struct NewPin {
+    host::Pinned pinned;
+    Range<BusAddr> range;  // of the piece of memory that it lies in
+    bool fresh = false;    // that piece was not there before
+  };
   // See host::PinMemory. The descriptor is duplicated.
-  std::expected<host::Pinned, host::Error> pin(const host::PinMemory& request);
+  std::expected<NewPin, host::Error> pin(const host::PinMemory& request);
   // The range that goes away; nullopt if there is no such pin or another pin still uses it. The bytes stay
   // reachable until drop(), so that a quiescent point can lie between.
   struct Leaving {
