@@ -13,7 +13,14 @@ namespace ladon {
 
 namespace {
 
-[[nodiscard]] bool is_eventfd(int fd) {
+void make_non_blocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if ((flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+}  // namespace
+
+bool EventFd::is_eventfd(int fd) {
   std::array<char, 32> path{"/proc/self/fd/"};
   const std::size_t prefix = std::string_view(path.data()).size();
   *std::to_chars(path.data() + prefix, path.data() + path.size() - 1, fd).ptr = '\0';
@@ -22,13 +29,6 @@ namespace {
   return length > 0 &&
          std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
 }
-
-void make_non_blocking(int fd) {
-  const int flags = ::fcntl(fd, F_GETFL);
-  if ((flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
-}  // namespace
 
 std::expected<EventFd, EventFdError> EventFd::create() {
   FileDescriptor fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));

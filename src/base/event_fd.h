@@ -17,6 +17,8 @@ class EventFd {
   // One that another process has sent. Anything but an eventfd is refused (a pipe or a file could block).
   [[nodiscard]] static std::expected<EventFd, EventFdError> adopt(FileDescriptor fd);
 
+  [[nodiscard]] static bool is_eventfd(int fd);
+
   [[nodiscard]] int get() const { return fd_.get(); }
 
   // Adds one to the counter. Never waits: if the counter is full its owner has a signal waiting already, and
