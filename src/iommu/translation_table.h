@@ -75,7 +75,6 @@ class TranslationTable {
   };
   enum { kRead, kWrite, kAny, kViews };
   void rebuild_runs();
-  [[nodiscard]] Answer<From> refuse(From at, std::size_t next_run, const std::vector<Run>& runs) const;
   [[nodiscard]] const Entry* find(From at) const;
 
   std::vector<Entry> mappings_;

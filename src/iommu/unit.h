@@ -34,7 +34,7 @@ enum class Reason : std::uint8_t {
   translated_request,  // AT = 10b without a grant
   pasid,               // a PASID without a grant
   interrupt_read,      // a read of 0xFEExxxxx
-  interrupt_target,    // a mapping leads to 0xFEExxxxx: only untranslated writes are interrupts (VT-d 3.14)
+  interrupt_target,    // a mapping leads to 0xFEExxxxx (VT-d fault reason Eh)
   wraps,               // base + address passes the end of the 64-bit space
   count_
 };
