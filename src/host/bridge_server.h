@@ -3,8 +3,6 @@
 // and everything that comes from an older one is answered with Error::stale_epoch.
 #pragma once
 
-#include <poll.h>
-
 #include <cstdint>
 #include <deque>
 #include <expected>
@@ -56,6 +54,7 @@ class BridgeServer {
   struct Connection;
   BridgeServer(HostBridge& served, FileDescriptor listening, FileDescriptor epoll, std::string path);
   void accept_all();
+  bool drop_one_without_power();
   void read_from(const std::shared_ptr<Connection>& connection);
   void take(const std::shared_ptr<Connection>& connection, Message message);
   void send(Connection& connection, const Message& message);

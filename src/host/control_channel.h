@@ -50,12 +50,13 @@ class Channel {
  private:
   struct Alive {};
   void look();
-  void took(const Half& half);
+  void took(const std::optional<Half>& half);
   void write_all(const std::vector<WordWrite>& writes);
 
   std::unique_ptr<Port> port_;
   Side side_;
   std::optional<Link> link_;
+  std::vector<Message> early_;  // sent before the session was known
   PeerStarted peer_started_;
   Received received_;
   bool looking_ = false, look_again_ = false;

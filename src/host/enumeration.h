@@ -61,7 +61,7 @@ struct EnumerationError {
 };
 
 struct EnumerationPolicy {
-  bool enable_acs = true;    // source validation, request and completion redirect, upstream forwarding
+  bool enable_acs = true;    // all controls that a port has but egress control
   bool enable_sriov = true;  // all VFs that a function has
   // The address that this BAR must get, found once its function's 32-bit BARs are placed and enabled (an NTB
   // says only in a register which host is behind it). nullopt: wherever there is room.
