@@ -29,9 +29,8 @@ std::shared_ptr<MemoryFile> own_file(std::uint64_t bytes) {
 
 }  // namespace
 
-HostMemory::HostMemory(std::uint64_t own, Range<BusAddr> dram)
-    : own_(Range<BusAddr>::of(BusAddr(0), own).value()), dram_(dram) {
-  pieces_.emplace(own_.first(), Piece{.range = own_, .file = own_file(own)});
+HostMemory::HostMemory(Range<BusAddr> own, Range<BusAddr> guests) : own_(own), guests_(guests) {
+  pieces_.emplace(own_.first(), Piece{.range = own_, .file = own_file(own_.span() + 1)});
 }
 
 bool HostMemory::is_free(Range<BusAddr> range) const {
@@ -41,14 +40,14 @@ bool HostMemory::is_free(Range<BusAddr> range) const {
 
 // First fit: there are few guests on a host.
 std::optional<Range<BusAddr>> HostMemory::free_range(std::uint64_t length) const {
-  std::uint64_t at = round_up(dram_.first().bits());
+  std::uint64_t at = round_up(guests_.first().bits());
   for (const auto& [first, piece] : pieces_) {
     const auto candidate = Range<BusAddr>::of(BusAddr(at), length);
     if (candidate && candidate->last() < first) break;
     if (piece.range.last().bits() >= at) at = round_up(piece.range.last().bits() + 1);
   }
   const auto range = Range<BusAddr>::of(BusAddr(at), length);
-  if (!range || !dram_.contains(*range)) return std::nullopt;
+  if (!range || !guests_.contains(*range)) return std::nullopt;
   return range;
 }
 
@@ -74,7 +73,7 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
   const bool whole = !request.at;
   const auto range = whole ? free_range(description->size) : Range<BusAddr>::of(*request.at, request.length);
   if (!range) return std::unexpected(whole ? host::Error::no_memory : host::Error::bad_argument);
-  if (!dram_.contains(*range)) return std::unexpected(host::Error::bad_argument);
+  if (!guests_.contains(*range)) return std::unexpected(host::Error::bad_argument);
   if (!is_free(*range)) return std::unexpected(host::Error::overlap);
 
   FileDescriptor copy(::fcntl(request.fd, F_DUPFD_CLOEXEC, 0));

@@ -17,9 +17,9 @@ namespace ladon::machine {
 
 class HostMemory {
  public:
-  // `own` bytes of memory at address 0 belong to the host itself; guests' memory is placed above them, below
-  // `dram`. Throws std::system_error if the kernel gives no memory.
-  HostMemory(std::uint64_t own, Range<BusAddr> dram);
+  // `own` is the host's own memory; guests' memory is placed in `guests`. Throws std::system_error if the
+  // kernel gives no memory.
+  HostMemory(Range<BusAddr> own, Range<BusAddr> guests);
 
   struct NewPin {
     host::Pinned pinned;
@@ -51,7 +51,6 @@ class HostMemory {
   bool write(BusAddr at, ConstBytes from);
 
   [[nodiscard]] Range<BusAddr> own() const { return own_; }
-  [[nodiscard]] Range<BusAddr> dram() const { return dram_; }
 
  private:
   struct Piece {
@@ -64,7 +63,7 @@ class HostMemory {
   [[nodiscard]] std::optional<Range<BusAddr>> free_range(std::uint64_t length) const;
   [[nodiscard]] bool is_free(Range<BusAddr> range) const;
 
-  Range<BusAddr> own_, dram_;
+  Range<BusAddr> own_, guests_;
   std::map<BusAddr, Piece> pieces_;  // by first address
   std::map<host::Pin, BusAddr> pins_;
   std::uint32_t next_pin_ = 1;

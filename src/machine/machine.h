@@ -1,0 +1,118 @@
+// A whole rack in one process: the emulated hardware of a rack file, its hosts' bridges, the compute hosts'
+// software, and a vfio-user socket for every guest. One thread owns it and drives it by run_once(); only
+// stop() may be called from another.
+//
+//   auto machine = Machine::build(rack, {.directory = "/run/ladon-x"}, clock, log);
+//   ... start the management host's program on (*machine)->management_socket() ...
+//   while (!stopped) (*machine)->run_once();
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "base/quiescence.h"
+#include "ch/host_part.h"
+#include "fabric/fabric.h"
+#include "host/bridge_server.h"
+#include "machine/capture.h"
+#include "machine/emulated_host.h"
+#include "machine/guest_slot.h"
+#include "machine/live.h"
+#include "machine/live_port.h"
+#include "machine/rack_build.h"
+#include "machine/rack_file.h"
+#include "machine/wires.h"
+#include "nic/nic.h"
+#include "vfio/server.h"
+
+namespace ladon::machine {
+
+struct MachineOptions {
+  std::string directory;  // where the sockets go; exists
+};
+
+// One guest's place in the rack, as the machine runs it.
+struct GuestPlace {
+  PlacedGuest placed;
+  std::string socket;  // vfio-user
+  std::unique_ptr<GuestSlot> slot;
+  std::unique_ptr<vfio::Server> server;
+};
+
+class Machine final : private fabric::Listener {
+ public:
+  // Builds everything; the compute hosts' software is started, and waits for the management host. Wires
+  // first: see make_wires. The error is a sentence for a person.
+  [[nodiscard]] static std::expected<std::unique_ptr<Machine>, std::string> build(
+      const Rack& rack, std::vector<NicWire> wires, const MachineOptions& options, const Clock& clock,
+      const Log& log);
+  ~Machine() override;
+
+  // Moves what can be moved, then waits for input for at most `longest`.
+  void run_once(Duration longest = std::chrono::milliseconds(100));
+  // run_once until stop() is called.
+  void run();
+  void stop();
+
+  [[nodiscard]] std::string management_socket() const;
+  // The management host's program is connected.
+  [[nodiscard]] bool managed() const;
+  // Every guest's slot has been given its VF.
+  [[nodiscard]] bool all_assigned() const;
+
+  [[nodiscard]] const Rack& rack() const { return rack_; }
+  [[nodiscard]] const std::vector<GuestPlace>& guests() const { return guests_; }
+  [[nodiscard]] fabric::Fabric& fabric() { return *fabric_; }
+  [[nodiscard]] nic::Nic& nic(std::size_t index) { return *nics_[index].nic; }
+  [[nodiscard]] std::size_t nics() const { return nics_.size(); }
+  [[nodiscard]] NicWire& wire(std::size_t index) { return nics_[index].wire; }
+  [[nodiscard]] Live& live() { return *live_; }
+  [[nodiscard]] EmulatedHost& host(pcie::Domain domain) { return *hosts_[static_cast<std::size_t>(domain)]; }
+
+ private:
+  Machine(const Rack& rack, const MachineOptions& options, const Clock& clock, const Log& log);
+  [[nodiscard]] std::expected<void, std::string> add_nics(std::vector<NicWire> wires);
+  void add_hosts();
+  [[nodiscard]] std::expected<void, std::string> add_management_socket();
+  [[nodiscard]] std::expected<void, std::string> add_parts();
+  [[nodiscard]] std::expected<void, std::string> add_guests();
+  void access_changed(const fabric::Affected& affected) override;
+  void doorbell(pcie::Domain domain, std::uint16_t ntb) override;
+  bool work();
+  void deliver_doorbells();
+  [[nodiscard]] Duration until_deadline(Duration longest) const;
+
+  struct RackNic {
+    NicWire wire;
+    std::unique_ptr<ReadyWire> ready;
+    std::vector<std::unique_ptr<LivePort>> ports;  // by function: the PF's, then the VFs'
+    std::unique_ptr<VfCapture> capture;
+    std::unique_ptr<nic::Nic> nic;
+  };
+
+  Rack rack_;
+  MachineOptions options_;
+  const Clock& clock_;
+  Log log_;
+  EpollLoop loop_;
+  Quiescence quiescence_;
+  Quiescence::Reader& engine_;
+  std::vector<RackNic> nics_;
+  std::unique_ptr<fabric::Fabric> fabric_;
+  std::vector<std::unique_ptr<HostMemory>> memories_;  // by domain
+  std::unique_ptr<Live> live_;
+  std::vector<std::unique_ptr<EmulatedHost>> hosts_;  // by domain
+  std::unique_ptr<host::BridgeServer> management_;
+  std::vector<std::unique_ptr<ch::HostPart>> parts_;  // by domain; null where no guest is
+  std::vector<GuestPlace> guests_;
+  std::vector<std::pair<pcie::Domain, std::uint16_t>> doorbells_;
+  Instant next_poll_;
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace ladon::machine

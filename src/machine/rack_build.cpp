@@ -1,0 +1,123 @@
+#include "machine/rack_build.h"
+
+#include <algorithm>
+
+namespace ladon::machine {
+namespace {
+
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+// A host's domain: its own memory from 0, 32-bit BARs below the interrupt range, guests' memory from 4 GiB up
+// to the stride of the global address space, 64-bit BARs above that.
+constexpr std::uint64_t kStride = 64 * kGiB;
+constexpr std::uint64_t kMmio32 = 0xC000'0000, kMmio32End = 0xFEC0'0000;
+constexpr std::uint64_t kHypervisorMemory = std::uint64_t{64} << 20;
+// A bare host's own operating system is the guest, and has the low addresses; what serves it lies out of its
+// way.
+constexpr std::uint64_t kBareOwnMemory = kStride - kHypervisorMemory;
+constexpr std::uint64_t kMmio64 = kStride, kMmio64End = std::uint64_t{1} << 46;
+
+Range<BusAddr> range(std::uint64_t first, std::uint64_t end) {
+  return Range<BusAddr>::between(BusAddr(first), BusAddr(end - 1)).value();
+}
+
+// How high a guest's addresses reach: QEMU's q35 puts what does not fit below 2 GiB above 4 GiB.
+std::uint64_t address_span(std::uint64_t memory) {
+  return memory <= 2 * kGiB ? memory : memory + 2 * kGiB;
+}
+
+mh::OnFault on_fault(OnFault policy) {
+  return static_cast<mh::OnFault>(policy);
+}
+static_assert(static_cast<int>(OnFault::quarantine) == static_cast<int>(mh::OnFault::quarantine) &&
+              static_cast<int>(OnFault::log) == static_cast<int>(mh::OnFault::log));
+
+}  // namespace
+
+fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoint*>& devices) {
+  fabric::Options options;
+  for (const auto& host : rack.hosts) {
+    options.hosts.push_back({.name = host.name,
+                             .invalidation = host.invalidation == Invalidation::strict
+                                                 ? iommu::Invalidation::strict
+                                                 : iommu::Invalidation::deferred});
+    if (host.role == HostRole::compute)
+      options.ntb = {.dma_window = host.ntb.dma_window,
+                     .register_window = host.ntb.register_window,
+                     .lut_entries = host.ntb.lut,
+                     .windows = static_cast<std::uint8_t>(host.ntb.windows)};
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    options.endpoints.push_back({.name = rack.nics[i].name, .device = devices[i]});
+  const Defences& d = rack.defences;
+  options.defences = {.acs = d.acs,
+                      .mh_iommu = d.mh_iommu,
+                      .lut = d.ntb_lut,
+                      .ch_iommu = d.ch_iommu,
+                      .interrupt_remapping = d.interrupt_remapping,
+                      .ept = d.ept};
+  return options;
+}
+
+nic::NicOptions nic_options(const Rack& rack, std::size_t nic) {
+  const NicSpec& spec = rack.nics[nic];
+  return {.vfs = spec.vfs,
+          .vf_device = spec.device == NicDevice::x550 ? spec::pci::kX550VfDevice : spec::pci::k82599VfDevice,
+          .serial = rack.seed << 8 | nic,
+          .packet_memory_bytes = spec.packet_memory};
+}
+
+host::Description describe_host(const Rack& rack, std::size_t domain) {
+  const HostSpec& host = rack.hosts[domain];
+  host::Description description;
+  description.domain = pcie::Domain{static_cast<std::uint16_t>(domain)};
+  description.dram = range(0, kStride);
+  if (host.kind == HostKind::bare) {
+    description.own_memory = range(kBareOwnMemory, kBareOwnMemory + kHypervisorMemory);
+  } else {
+    description.own_memory = range(0, std::min(host.memory, kHypervisorMemory));
+  }
+  description.mmio32 = range(kMmio32, kMmio32End);
+  description.mmio64 = range(kMmio64, kMmio64End);
+  return description;
+}
+
+Range<BusAddr> guest_memory(const Rack& rack, std::size_t domain) {
+  return rack.hosts[domain].kind == HostKind::bare ? range(0, kBareOwnMemory) : range(4 * kGiB, kStride);
+}
+
+std::vector<PlacedGuest> placed_guests(const Rack& rack) {
+  std::vector<PlacedGuest> placed;
+  for (std::size_t domain = 0; domain < rack.hosts.size(); ++domain) {
+    std::uint8_t slot = 0;
+    for (const auto& guest : rack.hosts[domain].guests)
+      if (guest.vf)
+        placed.push_back(
+            {&rack.hosts[domain], &guest, pcie::Domain{static_cast<std::uint16_t>(domain)}, slot++});
+  }
+  return placed;
+}
+
+mh::Intent intent_of(const Rack& rack) {
+  mh::Intent intent;
+  for (std::size_t domain = 1; domain < rack.hosts.size(); ++domain) {
+    std::uint64_t span = kHypervisorMemory;
+    for (const auto& guest : rack.hosts[domain].guests) span = std::max(span, address_span(guest.memory));
+    intent.hosts.push_back({.domain = pcie::Domain{static_cast<std::uint16_t>(domain)}, .dma_span = span});
+  }
+  for (const auto& [host, guest, domain, slot] : placed_guests(rack)) {
+    if (domain == pcie::kManagementDomain) intent.local_slots = static_cast<std::uint8_t>(slot + 1);
+    intent.grants.push_back({.nic = static_cast<std::uint16_t>(guest->vf->nic),
+                             .vf = guest->vf->index,
+                             .host = domain,
+                             .slot = slot,
+                             .vm = pcie::Vm{slot},
+                             .mac = guest->vf->mac,
+                             .vlan = guest->vf->vlan,
+                             .spoof_check = guest->vf->spoof_check,
+                             .trust = guest->vf->trust,
+                             .on_fault = on_fault(guest->vf->on_fault)});
+  }
+  return intent;
+}
+
+}  // namespace ladon::machine
