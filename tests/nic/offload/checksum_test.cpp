@@ -62,7 +62,7 @@ ChecksumRequest request_for(const FrameSpec& spec) {
 
 ChecksumStatus verify(const Frame& frame) {
   const ConstBytes bytes = frame;
-  const std::size_t known = std::min<std::size_t>(frame.size(), 128);
+  const std::size_t known = std::min(frame.size(), kMaxSnapshot);
   const std::array<ConstBytes, 1> rest{bytes.subspan(known)};
   return verify_checksums(parse_frame(bytes.first(known), static_cast<std::uint32_t>(frame.size())),
                           bytes.first(known), rest);
