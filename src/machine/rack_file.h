@@ -73,6 +73,7 @@ struct NtbSpec {
   std::uint16_t lut = 32, windows = 16;                // entries each way
   std::uint64_t dma_window = std::uint64_t{64} << 30;  // bytes, a power of two
   std::uint64_t register_window = 64 << 20;            // bytes, a power of two
+  bool operator==(const NtbSpec&) const = default;
 };
 
 enum class HostRole : std::uint8_t { management, compute };
@@ -86,7 +87,7 @@ struct HostSpec {
   HostKind kind = HostKind::virtualized;
   Mode mode = Mode::mriov_plus;
   std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of DRAM, a multiple of 2 MiB
-  NtbSpec ntb;                                    // compute hosts only
+  NtbSpec ntb;                                    // compute hosts only, the same for all of them
   Invalidation invalidation = Invalidation::strict;
   std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
 };

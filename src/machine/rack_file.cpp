@@ -1,0 +1,196 @@
+#include "machine/rack_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+
+#include "base/descriptor.h"
+#include "base/table.h"
+#include "machine/rack_fields.h"
+#include "machine/rack_sections.h"
+#include "machine/rack_yaml.h"
+
+namespace ladon::machine {
+namespace {
+
+constexpr std::string_view kSeeExample = "see examples/two-hosts.yaml";
+
+// The fabric has one kind of NTB part in all its slots.
+void check_ntbs_alike(RackContext& context, const std::vector<HostSpec>& hosts,
+                      const std::vector<Field>& fields) {
+  const auto compute = [](const HostSpec& h) { return h.role == HostRole::compute; };
+  const auto first = std::ranges::find_if(hosts, compute);
+  for (std::size_t i = 0; i < hosts.size(); ++i)
+    if (compute(hosts[i]) && hosts[i].ntb != first->ntb)
+      context.errors.add(fields[i].node->place, fields[i].path + ".ntb",
+                         fmt::format("differs from the NTB of {}", quoted(first->name)),
+                         "write the same fields for every compute host's NTB");
+}
+
+std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::vector<NicSpec>& nics) {
+  std::vector<HostSpec> hosts;
+  std::optional<Field> management;
+  const auto fields = top.list("hosts", kMaxHosts);
+  for (const auto& field : fields) {
+    hosts.push_back(read_host(context, field, nics));
+    if (hosts.back().role != HostRole::management) continue;
+    if (management)
+      context.errors.add(field.node->place, field.path + ".role",
+                         fmt::format("a second management host (the first is {} in line {})",
+                                     management->path, management->node->place.line),
+                         "write role: compute for all hosts but one");
+    else
+      management = field;
+  }
+  if (const auto field = top.require("hosts", fmt::format("list the hosts; {}", kSeeExample));
+      field && !management)
+    context.errors.add(field->node->place, field->path, "no management host",
+                       "write role: management for one of them");
+  check_ntbs_alike(context, hosts, fields);
+  std::ranges::stable_partition(hosts, [](const HostSpec& h) { return h.role == HostRole::management; });
+  return hosts;
+}
+
+std::vector<NicSpec> read_nics(RackContext& context, Section& top) {
+  std::vector<NicSpec> nics;
+  const auto fields = top.list("nics", kMaxNics);
+  for (const auto& field : fields) {
+    nics.push_back(read_nic(context, field));
+    context.nic_indices.emplace(nics.back().name, nics.size() - 1);
+  }
+  const auto list = top.require("nics", fmt::format("list the NICs; {}", kSeeExample));
+  if (list && nics.empty() && list->node->items.empty() && list->node->kind != YamlNode::Kind::scalar &&
+      list->node->kind != YamlNode::Kind::map)
+    context.errors.add(list->node->place, list->path, "no NIC",
+                       fmt::format("describe at least one; {}", kSeeExample));
+  check_links(context, nics, fields);
+  return nics;
+}
+
+Rack read_rack(RackContext& context, const YamlNode& root) {
+  Rack rack;
+  Section top(context.errors, {&root, ""});
+  rack.name = top.read_name("name", true);
+  top.read_integer("seed", rack.seed, 0, std::numeric_limits<std::uint64_t>::max());
+  if (const auto field = top.find("defences")) read_defences(context, *field, rack.defences);
+  rack.nics = read_nics(context, top);
+  rack.hosts = read_hosts(context, top, rack.nics);
+  top.finish();
+  return rack;
+}
+
+std::vector<RackError> file_error(const std::string& path, std::string message, std::string mend) {
+  return {{path, 0, 0, "", std::move(message), std::move(mend)}};
+}
+
+}  // namespace
+
+std::string to_string(const RackError& error) {
+  std::string text = printable(error.file);
+  if (error.line > 0) text += fmt::format(":{}:{}", error.line, error.column);
+  if (!error.field.empty()) text += fmt::format(": {}", error.field);
+  return text + fmt::format(": {}; {}", error.message, error.mend);
+}
+
+std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text, std::string_view file) {
+  RackErrors errors(file);
+  if (text.size() > kMaxRackFile)
+    return std::unexpected(
+        file_error(std::string(file), "longer than 1 MiB", "a rack file has some dozen lines; is this one?"));
+  const auto root = read_yaml(text);
+  if (!root) {
+    errors.add(root.error().place, "", printable(root.error().message), root.error().mend);
+    return std::unexpected(std::move(errors).take());
+  }
+  RackContext context(errors);
+  Rack rack = read_rack(context, *root);
+  if (!errors.empty()) return std::unexpected(std::move(errors).take());
+  return rack;
+}
+
+std::expected<Rack, std::vector<RackError>> load_rack(const std::string& path) {
+  constexpr std::string_view kMend = "give the path of a rack file, like examples/two-hosts.yaml";
+  const auto refuse = [&](int error) {
+    return std::unexpected(file_error(path, std::generic_category().message(error), std::string(kMend)));
+  };
+  // Not blocking: a FIFO without a writer must not hang the program.
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return refuse(errno);
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return refuse(errno);
+  if (!S_ISREG(status.st_mode))
+    return std::unexpected(file_error(path, "not a regular file", std::string(kMend)));
+  std::string text(kMaxRackFile + 1, '\0');
+  std::size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t read = ::read(file.get(), text.data() + length, text.size() - length);
+    if (read < 0 && errno == EINTR) continue;
+    if (read < 0) return refuse(errno);
+    if (read == 0) break;
+    length += static_cast<std::size_t>(read);
+  }
+  text.resize(length);
+  return parse_rack(text, path);
+}
+
+std::string_view name(WireKind kind) {
+  switch (kind) {
+    case WireKind::none:
+      return "none";
+    case WireKind::tap:
+      return "tap";
+    case WireKind::peer:
+      return "peer";
+    case WireKind::link:
+      return "link";
+  }
+  return "?";
+}
+
+std::string_view name(NicDevice device) {
+  return device == NicDevice::x550 ? "x550" : "82599";
+}
+
+std::string_view name(OnFault on_fault) {
+  switch (on_fault) {
+    case OnFault::log:
+      return "log";
+    case OnFault::reset:
+      return "reset";
+    case OnFault::quarantine:
+      return "quarantine";
+  }
+  return "?";
+}
+
+std::string_view name(HostRole role) {
+  return role == HostRole::management ? "management" : "compute";
+}
+
+std::string_view name(HostKind kind) {
+  return kind == HostKind::virtualized ? "virtualized" : "bare";
+}
+
+std::string_view name(Mode mode) {
+  switch (mode) {
+    case Mode::sriov:
+      return "sriov";
+    case Mode::mriov:
+      return "mriov";
+    case Mode::mriov_plus:
+      return "mriov+";
+  }
+  return "?";
+}
+
+std::string_view name(Invalidation invalidation) {
+  return invalidation == Invalidation::strict ? "strict" : "deferred";
+}
+
+}  // namespace ladon::machine

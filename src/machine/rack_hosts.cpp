@@ -1,0 +1,208 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/units.h"
+#include "machine/rack_sections.h"
+
+namespace ladon::machine {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20, kGiB = 1 << 30;
+constexpr std::uint64_t kPage = 2 * kMiB;            // the large pages of the IOMMUs
+constexpr std::uint64_t kHostReserve = 64 * kMiB;    // of a virtualized host, for itself
+constexpr std::uint64_t kMaxHostMemory = 60 * kGiB;  // from 4 GiB to the stride of the global addresses
+constexpr std::uint64_t kGuestFirst = 4 * kGiB, kGuestEnd = 64 * kGiB;
+constexpr std::uint64_t kMaxVcpus = 64, kMinMtu = 68, kMaxMtu = 9710;
+constexpr std::uint64_t kMaxLut = 512, kMaxWindows = 128, kWindowsPerVf = 2;  // spec/ntb.h; mh/plan.h
+constexpr std::array kRoles = {HostRole::management, HostRole::compute};
+constexpr std::array kKinds = {HostKind::virtualized, HostKind::bare};
+constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
+constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
+constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarantine};
+
+// Unique and the same in every run: the locally administered range that QEMU uses too.
+MacAddress made_mac(std::size_t nic, std::uint16_t vf) {
+  return {{0x52, 0x54, 0x00, static_cast<std::uint8_t>(nic), 0x10, static_cast<std::uint8_t>(vf)}};
+}
+
+void read_ntb(RackContext& context, const Field& field, NtbSpec& ntb) {
+  Section section(context.errors, field);
+  section.read_integer("lut", ntb.lut, 1, kMaxLut);
+  section.read_integer("windows", ntb.windows, 2, kMaxWindows);
+  section.read_power_of_two("dma_window", ntb.dma_window, kMiB, 1024 * kGiB);
+  section.read_power_of_two("register_window", ntb.register_window, 4 * kMiB, kGiB);
+  section.finish();
+}
+
+// The NIC that `name` names; complains if there is none.
+std::optional<std::size_t> find_nic(RackContext& context, const Field& field) {
+  const auto found = context.nic_indices.find(field.node->text);
+  if (field.node->kind == YamlNode::Kind::scalar && found != context.nic_indices.end()) return found->second;
+  std::vector<std::string_view> names;
+  for (const auto& [name, index] : context.nic_indices)
+    if (!name.empty()) names.push_back(name);
+  context.errors.add(field.node->place, field.path,
+                     fmt::format("no NIC is named {}", quoted(field.node->text)),
+                     names.empty() ? "describe the NIC under nics"
+                                   : fmt::format("the NICs are: {}", fmt::join(names, ", ")));
+  return std::nullopt;
+}
+
+std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const std::vector<NicSpec>& nics) {
+  VfSpec vf;
+  Section section(context.errors, field);
+  const auto nic_field = section.require("nic", "write the name of a NIC");
+  const auto nic = nic_field ? find_nic(context, *nic_field) : std::nullopt;
+  const auto index = section.require("index", "write which VF of the NIC, from 0");
+  vf.nic = nic.value_or(0);
+  const std::uint16_t vfs = nic ? nics[*nic].vfs : std::uint16_t{64};
+  std::uint16_t read = vfs;  // stays if the field is wrong
+  section.read_integer("index", read, 0, vfs - 1u);
+  vf.index = read;
+  if (nic && index && read < vfs)
+    context.vfs.claim(context.errors, fmt::format("{} of {}", vf.index, quoted(nics[*nic].name)), *index);
+
+  const auto mac = section.read_mac("mac");
+  vf.mac = mac.value_or(made_mac(vf.nic, vf.index));
+  const auto mac_field = section.find("mac");
+  if (mac || (!mac_field && nic && read < vfs))
+    context.macs.claim(context.errors, to_string(vf.mac), mac_field.value_or(field));
+  if (section.find("vlan")) section.read_integer("vlan", vf.vlan.emplace(), 1, 4094);
+  section.read_switch("spoof_check", vf.spoof_check);
+  section.read_switch("trust", vf.trust);
+  section.read_choice<OnFault>("on_fault", vf.on_fault, kOnFaults);
+  section.read_file("pcap", vf.pcap);
+  if (const auto pcap = section.find("pcap"); pcap && !vf.pcap.empty())
+    context.files.claim(context.errors, vf.pcap, *pcap);
+  section.finish();
+  return vf;
+}
+
+// A guest's memory at a place that the file gives.
+std::optional<Range<BusAddr>> placed(const GuestSpec& guest) {
+  return guest.memory_at ? Range<BusAddr>::of(*guest.memory_at, guest.memory) : std::nullopt;
+}
+
+void check_memory(RackContext& context, const HostSpec& host, const std::vector<Field>& fields,
+                  const Field& host_field) {
+  std::uint64_t sum = host.kind == HostKind::bare ? 0 : kHostReserve;
+  for (std::size_t i = 0; i < host.guests.size(); ++i) {
+    const GuestSpec& guest = host.guests[i];
+    sum += guest.memory;
+    const auto range = placed(guest);
+    for (std::size_t j = 0; range && j < i; ++j) {
+      const auto other = placed(host.guests[j]);
+      if (other && range->overlaps(*other))
+        context.errors.add(
+            fields[i].node->place, fields[i].path + ".memory_at",
+            fmt::format("overlaps the memory of {} in line {}", fields[j].path, fields[j].node->place.line),
+            "move one of them, or leave memory_at out and let the host choose");
+    }
+  }
+  if (sum > host.memory)
+    context.errors.add(
+        host_field.node->place, host_field.path + ".memory",
+        fmt::format("{} do not hold the guests' memory{}, {} together", format_size(host.memory),
+                    host.kind == HostKind::bare ? "" : " and 64 MiB for the host", format_size(sum)),
+        "give the host more or the guests less");
+}
+
+// What the host's NTB must be able to carry.
+void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
+  const auto vfs = static_cast<std::size_t>(
+      std::ranges::count_if(host.guests, [](const GuestSpec& g) { return g.vf.has_value(); }));
+  const auto complain = [&](std::string_view key, std::string message, std::string mend) {
+    context.errors.add(field.node->place, fmt::format("{}.ntb.{}", field.path, key), std::move(message),
+                       std::move(mend));
+  };
+  if (vfs > host.ntb.lut)
+    complain("lut", fmt::format("{} entries are too few for the host's {} VFs", host.ntb.lut, vfs),
+             fmt::format("write {} or more, or give the host fewer VFs", vfs));
+  if (vfs * kWindowsPerVf > host.ntb.windows)
+    complain("windows", fmt::format("{} windows are too few for the host's {} VFs", host.ntb.windows, vfs),
+             fmt::format("write {} or more, or give the host fewer VFs", vfs * kWindowsPerVf));
+  for (const auto& guest : host.guests)
+    if (host.mode == Mode::mriov_plus && guest.vf && guest.memory > host.ntb.dma_window)
+      complain("dma_window",
+               fmt::format("{} do not hold the {} of {}", format_size(host.ntb.dma_window),
+                           format_size(guest.memory), guest.name),
+               "make it as large as the largest guest's memory, or write mode: mriov");
+}
+
+std::vector<Field> guest_fields(Section& section, const HostSpec& host) {
+  if (host.kind != HostKind::bare) {
+    section.forbid("guest", "only a bare host has a guest that is its operating system",
+                   "list VMs under vms");
+    return section.list("vms", kMaxGuests);
+  }
+  section.forbid("vms", "a bare host has no VMs", "describe its operating system under guest");
+  const auto guest = section.require("guest", "describe the operating system of the bare host");
+  return guest ? std::vector{*guest} : std::vector<Field>{};
+}
+
+}  // namespace
+
+GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
+                     const HostSpec& host) {
+  const bool bare = host.kind == HostKind::bare;
+  GuestSpec guest;
+  Section section(context.errors, field);
+  guest.name = section.read_name("name", !bare);
+  const auto name = section.find("name");
+  if (bare && !name) guest.name = host.name;
+  if (!guest.name.empty()) context.guests.claim(context.errors, guest.name, name.value_or(field));
+  if (bare) guest.memory = std::min(guest.memory, host.memory);
+  section.read_size("memory", guest.memory, 64 * kMiB, kMaxHostMemory, kPage);
+  if (bare) {
+    section.forbid("memory_at", "a bare host's operating system has all memory from address 0",
+                   "leave it out");
+  } else if (section.find("memory_at")) {
+    std::uint64_t at = 0;
+    section.read_size("memory_at", at, kGuestFirst, kGuestEnd - guest.memory, kPage);
+    if (at != 0) guest.memory_at = BusAddr(at);
+  }
+  section.read_integer("vcpus", guest.vcpus, 1, kMaxVcpus);
+  if (const auto vf = section.find("vf")) guest.vf = read_vf(context, *vf, nics);
+  guest.address = section.read_address("address");
+  if (const auto address = section.find("address"); address && guest.address)
+    context.addresses.claim(context.errors, to_string(guest.address->address), *address);
+  section.read_integer("mtu", guest.mtu, kMinMtu, kMaxMtu);
+  section.finish();
+  return guest;
+}
+
+HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics) {
+  HostSpec host;
+  Section section(context.errors, field);
+  host.name = section.read_name("name", true);
+  if (const auto name = section.find("name"); name && !host.name.empty())
+    context.hosts.claim(context.errors, host.name, *name);
+  (void)section.require("role", "write management or compute");
+  (void)section.read_choice<HostRole>("role", host.role, kRoles);
+  section.read_size("memory", host.memory, 128 * kMiB, kMaxHostMemory, kPage);
+  if (host.role == HostRole::management) {
+    host.mode = Mode::sriov;
+    section.forbid("kind", "the management host is always virtualized", "leave it out");
+    section.forbid("mode", "the management host's own VMs have the NIC on their host", "leave it out");
+    section.forbid("ntb", "no NTB is in front of the management host", "leave it out");
+  } else {
+    section.read_choice<HostKind>("kind", host.kind, kKinds);
+    section.read_choice<Mode>("mode", host.mode, kModes);
+    if (const auto ntb = section.find("ntb")) read_ntb(context, *ntb, host.ntb);
+  }
+  if (const auto iommu = section.find("iommu")) {
+    Section iommu_section(context.errors, *iommu);
+    iommu_section.read_choice<Invalidation>("invalidation", host.invalidation, kInvalidations);
+    iommu_section.finish();
+  }
+  const auto fields = guest_fields(section, host);
+  for (const auto& guest : fields) host.guests.push_back(read_guest(context, guest, nics, host));
+  check_memory(context, host, fields, field);
+  if (host.role == HostRole::compute) check_ntb(context, host, field);
+  section.finish();
+  return host;
+}
+
+}  // namespace ladon::machine

@@ -1,0 +1,32 @@
+// The parts of a rack file, each read by a function of its own: field by field, then what the fields must be
+// together.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "machine/rack_fields.h"
+
+namespace ladon::machine {
+
+// What must be unique over the whole file, and what later sections look up.
+struct RackContext {
+  explicit RackContext(RackErrors& all_errors) : errors(all_errors) {}
+  RackErrors& errors;
+  Unique hosts{"name"}, guests{"name"}, nics{"name"}, macs{"MAC address"}, addresses{"address"}, vfs{"VF"},
+      files{"file"};
+  std::map<std::string, std::size_t, std::less<>> nic_indices;
+};
+
+inline constexpr std::size_t kMaxNics = 8, kMaxHosts = 17, kMaxGuests = 64;  // guests of one host
+
+void read_defences(RackContext& context, const Field& field, Defences& defences);
+[[nodiscard]] NicSpec read_nic(RackContext& context, const Field& field);
+// Over all NICs: a link has two ends.
+void check_links(RackContext& context, const std::vector<NicSpec>& nics, const std::vector<Field>& fields);
+// `nics` are those of the file, already read.
+[[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
+[[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
+                                   const HostSpec& host);
+
+}  // namespace ladon::machine
