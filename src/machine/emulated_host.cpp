@@ -80,10 +80,13 @@ void EmulatedHost::interrupt(std::uint32_t vector) {
   for (const auto& program : programs_) program->tell(host::Interrupt{vector});
 }
 
-void EmulatedHost::publish_faults() {
-  for (const auto& record : live_.fabric().fault_log(options_.domain).take())
-    for (const auto& program : programs_)
-      program->tell(host::Fault{record.rid, record.address, record.access, record.reason});
+std::vector<host::Fault> EmulatedHost::publish_faults() {
+  std::vector<host::Fault> faults;
+  for (auto& record : live_.fabric().fault_log(options_.domain).take()) {
+    faults.push_back({record.rid, record.address, record.access, std::move(record.reason)});
+    for (const auto& program : programs_) program->tell(faults.back());
+  }
+  return faults;
 }
 
 void EmulatedHost::answer_when_quiescent(Reply reply) {

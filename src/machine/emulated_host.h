@@ -35,8 +35,8 @@ class EmulatedHost {
   // An interrupt has arrived at this host. It reaches the program that routed the vector, or, if none did,
   // every program.
   void interrupt(std::uint32_t vector);
-  // Hands what the fault log has kept to every program.
-  void publish_faults();
+  // Takes what the fault log has kept, tells every program, and returns it.
+  std::vector<host::Fault> publish_faults();
 
   // What this host's processor may reach has changed.
   void access_changed() { pages_ = {}; }

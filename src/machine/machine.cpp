@@ -183,13 +183,39 @@ void Machine::deliver_doorbells() {
                                                              : host::control::kPartControlVector);
 }
 
+void Machine::collect_faults() {
+  for (auto& host : hosts_)
+    for (auto& fault : host->publish_faults()) {
+      if (faults_.size() == kFaultsKept) faults_.pop_front();
+      faults_.push_back({host->domain(), std::move(fault)});
+    }
+}
+
+void Machine::post(std::move_only_function<void()> task) {
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  loop_.wake();
+}
+
+void Machine::run_tasks() {
+  std::vector<std::move_only_function<void()>> tasks;
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks.swap(tasks_);
+  }
+  for (auto& task : tasks) task();
+}
+
 bool Machine::work() {
   bool more = false;
   for (auto& nic : nics_) more |= nic.nic->poll(kNicBudget);
   more |= live_->run_peer_writes();
   fabric_->refresh();
   deliver_doorbells();
-  for (auto& host : hosts_) host->publish_faults();
+  collect_faults();
+  run_tasks();
   if (const Instant now = clock_.now(); now >= next_poll_) {
     next_poll_ = now + kPollEvery;
     for (auto& part : parts_)

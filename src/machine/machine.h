@@ -8,8 +8,11 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <expected>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -44,6 +47,11 @@ struct GuestPlace {
   std::unique_ptr<vfio::Server> server;
 };
 
+struct RecordedFault {
+  pcie::Domain where{};
+  host::Fault fault;
+};
+
 class Machine final : private fabric::Listener {
  public:
   // Builds everything; the compute hosts' software is started, and waits for the management host. Wires
@@ -57,7 +65,9 @@ class Machine final : private fabric::Listener {
   void run_once(Duration longest = std::chrono::milliseconds(100));
   // run_once until stop() is called.
   void run();
+  // From any thread, as is post: `task` runs on the engine's thread, between two batches.
   void stop();
+  void post(std::move_only_function<void()> task);
 
   [[nodiscard]] std::string management_socket() const;
   // The management host's program is connected.
@@ -68,10 +78,16 @@ class Machine final : private fabric::Listener {
   [[nodiscard]] const Rack& rack() const { return rack_; }
   [[nodiscard]] const std::vector<GuestPlace>& guests() const { return guests_; }
   [[nodiscard]] fabric::Fabric& fabric() { return *fabric_; }
+  [[nodiscard]] const fabric::Fabric& fabric() const { return *fabric_; }
   [[nodiscard]] nic::Nic& nic(std::size_t index) { return *nics_[index].nic; }
   [[nodiscard]] std::size_t nics() const { return nics_.size(); }
   [[nodiscard]] NicWire& wire(std::size_t index) { return nics_[index].wire; }
   [[nodiscard]] Live& live() { return *live_; }
+  // The latest refusals that an IOMMU or interrupt remapping recorded, oldest first.
+  [[nodiscard]] const std::deque<RecordedFault>& faults() const { return faults_; }
+  [[nodiscard]] const ch::HostPart* part(pcie::Domain domain) const {
+    return parts_[static_cast<std::size_t>(domain)].get();
+  }
   [[nodiscard]] EmulatedHost& host(pcie::Domain domain) { return *hosts_[static_cast<std::size_t>(domain)]; }
 
  private:
@@ -84,6 +100,8 @@ class Machine final : private fabric::Listener {
   void access_changed(const fabric::Affected& affected) override;
   void doorbell(pcie::Domain domain, std::uint16_t ntb) override;
   bool work();
+  void run_tasks();
+  void collect_faults();
   void deliver_doorbells();
   [[nodiscard]] Duration until_deadline(Duration longest) const;
 
@@ -111,7 +129,11 @@ class Machine final : private fabric::Listener {
   std::vector<std::unique_ptr<ch::HostPart>> parts_;  // by domain; null where no guest is
   std::vector<GuestPlace> guests_;
   std::vector<std::pair<pcie::Domain, std::uint16_t>> doorbells_;
+  static constexpr std::size_t kFaultsKept = 256;
+  std::deque<RecordedFault> faults_;
   Instant next_poll_;
+  std::mutex tasks_mutex_;
+  std::vector<std::move_only_function<void()>> tasks_;
   std::atomic<bool> stopped_{false};
 };
 

@@ -1,4 +1,4 @@
-#include "lab/process.h"
+#include "base/process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,11 +12,11 @@
 #include <thread>
 #include <utility>
 
-namespace ladon::lab {
+namespace ladon {
 namespace {
 
 // In the child, between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(const std::vector<char*>& argv, const char* output, pid_t parent) {
+[[noreturn]] void become(const std::vector<char*>& argv, const char* output, bool share_error, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   ::setpgid(0, 0);                          // Ctrl-C is for us; we end our children ourselves
@@ -28,7 +28,7 @@ namespace {
   if (in < 0 || out < 0) ::_exit(127);
   ::dup2(in, 0);
   ::dup2(out, 1);
-  ::dup2(out, 2);
+  if (!share_error) ::dup2(out, 2);
   ::close_range(3, ~0U, 0);
   ::execv(argv[0], argv.data());
   ::_exit(127);
@@ -46,7 +46,7 @@ std::expected<Process, std::string> Process::start(const ProcessOptions& options
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return std::unexpected(fmt::format("fork: {}", std::strerror(errno)));
-  if (pid == 0) become(argv, output.c_str(), parent);
+  if (pid == 0) become(argv, output.c_str(), options.share_error, parent);
   return Process(pid);
 }
 
@@ -86,4 +86,4 @@ void Process::kill() {
   if (::waitpid(pid_, &status, 0) == pid_) status_ = status;
 }
 
-}  // namespace ladon::lab
+}  // namespace ladon

@@ -11,11 +11,12 @@
 
 #include "base/time.h"
 
-namespace ladon::lab {
+namespace ladon {
 
 struct ProcessOptions {
   std::vector<std::string> command;  // the program's path and its arguments; no shell
   std::string output;                // standard output and error go to this file; empty: /dev/null
+  bool share_error = false;          // standard error is ours
 };
 
 class Process {
@@ -41,4 +42,4 @@ class Process {
   std::optional<int> status_;
 };
 
-}  // namespace ladon::lab
+}  // namespace ladon

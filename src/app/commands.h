@@ -1,0 +1,48 @@
+// The program's commands. Each returns its exit status: 0 ok, 1 a finding, 2 bad input.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "machine/rack_file.h"
+
+namespace ladon::app {
+
+inline constexpr int kOk = 0, kFinding = 1, kBadInput = 2;
+
+struct Common {
+  Log log = Log::silent();
+  std::string log_level = "warning";
+  bool json = false;
+};
+
+// The rack, or nothing after every mistake in the file was printed.
+[[nodiscard]] std::optional<machine::Rack> read_rack(const std::string& path, const Common& common);
+
+struct UpOptions {
+  std::string rack, assets = "build/assets";
+};
+[[nodiscard]] int up(const UpOptions& options, const Common& common);
+
+struct DemoOptions {
+  std::string rack, assets = "build/assets", out = "build/demo";
+  unsigned seconds = 3;  // of each TCP stream
+};
+[[nodiscard]] int demo(const DemoOptions& options, const Common& common);
+
+struct PathOptions {
+  std::string rack, guest;
+  std::optional<std::uint64_t> dma, mmio;  // a Gpa; an offset in BAR 0
+  std::optional<std::uint16_t> msi;        // a vector
+  bool write = false;
+};
+[[nodiscard]] int path(const PathOptions& options, const Common& common);
+
+struct ManagementArguments {
+  std::string bridge, intent, journal;
+};
+[[nodiscard]] int management(const ManagementArguments& arguments, const Common& common);
+
+}  // namespace ladon::app

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/signals.h"
+#include "machine/management.h"
+
+namespace ladon::app {
+
+std::optional<machine::Rack> read_rack(const std::string& path, const Common& common) {
+  auto rack = machine::load_rack(path);
+  if (rack) return std::move(*rack);
+  if (common.json) {
+    nlohmann::json errors = nlohmann::json::array();
+    for (const auto& e : rack.error())
+      errors.push_back({{"file", e.file},
+                        {"line", e.line},
+                        {"column", e.column},
+                        {"field", e.field},
+                        {"message", e.message},
+                        {"mend", e.mend}});
+    fmt::print("{}\n", nlohmann::json{{"errors", errors}}.dump(2, ' ', false,
+                                                               nlohmann::json::error_handler_t::replace));
+  }
+  for (const auto& error : rack.error()) fmt::print(stderr, "{}\n", machine::to_string(error));
+  return std::nullopt;
+}
+
+int management(const ManagementArguments& arguments, const Common& common) {
+  const StopSignals signals;
+  const auto served = machine::run_management(
+      {.socket = arguments.bridge, .intent = arguments.intent, .journal = arguments.journal}, common.log,
+      signals.stopped());
+  if (served) return kOk;
+  common.log.error("management host: {}", served.error());
+  return kFinding;
+}
+
+}  // namespace ladon::app

@@ -1,0 +1,73 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "app/commands.h"
+
+using namespace ladon;
+
+int main(int argc, char** argv) {
+  CLI::App program(
+      "Ladon: SR-IOV devices shared by virtual machines on several hosts, emulated in user space");
+  program.name("ladon");
+  program.require_subcommand(1);
+  app::Common common;
+  program.add_option("--log", common.log_level, "what to report on stderr")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+      ->capture_default_str();
+  std::function<int()> run;
+  const auto with_json = [&](CLI::App* command) {
+    command->add_flag("--json", common.json, "one JSON object on stdout");
+  };
+
+  app::UpOptions up;
+  auto* up_command =
+      program.add_subcommand("up", "bring a rack up, print a QEMU line per VM, serve until Ctrl-C");
+  up_command->add_option("rack", up.rack, "rack file (YAML)")->required();
+  up_command->add_option("--assets", up.assets, "folder with QEMU, kernel and initramfs")
+      ->capture_default_str();
+  with_json(up_command);
+  up_command->callback([&] { run = [&] { return app::up(up, common); }; });
+
+  app::DemoOptions demo;
+  auto* demo_command =
+      program.add_subcommand("demo", "a rack with real guests, traffic, one attack and a table");
+  demo_command->add_option("rack", demo.rack, "rack file (YAML)")->required();
+  demo_command->add_option("--assets", demo.assets, "folder with QEMU, kernel and initramfs")
+      ->capture_default_str();
+  demo_command->add_option("--out", demo.out, "folder for report.json and the guests' logs")
+      ->capture_default_str();
+  demo_command->add_option("--seconds", demo.seconds, "length of each TCP stream")
+      ->check(CLI::Range(1, 60))
+      ->capture_default_str();
+  with_json(demo_command);
+  demo_command->callback([&] { run = [&] { return app::demo(demo, common); }; });
+
+  app::PathOptions path;
+  auto* path_command =
+      program.add_subcommand("path", "show accesses hop by hop: a DMA, an MMIO and an MSI of a guest");
+  path_command->add_option("rack", path.rack, "rack file (YAML)")->required();
+  path_command->add_option("--vm", path.guest, "guest; the first one if not given");
+  path_command->add_option("--dma", path.dma, "its VF reads this guest-physical address");
+  path_command->add_option("--mmio", path.mmio, "the guest reads this offset of BAR 0");
+  path_command->add_option("--msi", path.msi, "its VF raises this vector");
+  path_command->add_flag("--write", path.write, "write instead of read");
+  with_json(path_command);
+  path_command->callback([&] { run = [&] { return app::path(path, common); }; });
+
+  app::ManagementArguments management;
+  auto* mh_command = program.add_subcommand("mh", "the management host's program (started by the others)");
+  mh_command->add_option("--bridge", management.bridge, "socket of the management host")->required();
+  mh_command->add_option("--intent", management.intent, "what is wanted (JSON)")->required();
+  mh_command->add_option("--journal", management.journal, "what was done")->required();
+  mh_command->callback([&] { run = [&] { return app::management(management, common); }; });
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? app::kOk : app::kBadInput;
+  }
+  common.log = Log::to_stderr(parse_log_level(common.log_level).value_or(LogLevel::warning));
+  return run();
+}

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "app/commands.h"
+#include "app/guest_specs.h"
+#include "app/signals.h"
+#include "machine/runner.h"
+
+namespace ladon::app {
+namespace {
+
+void print_lines(const machine::Runner& runner, const lab::Assets& assets, const Common& common) {
+  nlohmann::json guests = nlohmann::json::array();
+  for (const auto& place : runner.machine().guests()) {
+    const auto command = lab::qemu_command(assets, guest_spec(place, runner.directory()));
+    if (common.json) {
+      guests.push_back({{"name", place.placed.guest->name},
+                        {"host", place.placed.host->name},
+                        {"vfio_user_socket", place.socket},
+                        {"command", command}});
+    } else {
+      fmt::print("# {} on {}\n{}\n\n", place.placed.guest->name, place.placed.host->name,
+                 lab::shell_line(command));
+    }
+  }
+  if (common.json)
+    fmt::print("{}\n", nlohmann::json{{"directory", runner.directory()}, {"guests", guests}}.dump(2));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int up(const UpOptions& options, const Common& common) {
+  const auto rack = read_rack(options.rack, common);
+  if (!rack) return kBadInput;
+  auto assets = lab::load_assets(options.assets);
+  if (!assets) {
+    common.log.warning("{}; the QEMU lines name placeholders", assets.error());
+    assets = lab::Assets{.qemu = "qemu-system-x86_64", .kernel = "KERNEL", .initramfs = "INITRAMFS"};
+  }
+  const StopSignals signals;
+  auto runner =
+      machine::Runner::start(*rack, {.program = "/proc/self/exe", .log_level = common.log_level}, common.log);
+  if (!runner) {
+    common.log.error("{}", runner.error());
+    return kFinding;
+  }
+  if (auto ready = (*runner)->wait_assigned(std::chrono::seconds(10)); !ready) {
+    common.log.error("{}", ready.error());
+    return kFinding;
+  }
+  print_lines(**runner, *assets, common);
+  fmt::print(stderr, "{}: serving {} guests; Ctrl-C ends it\n", rack->name,
+             (*runner)->machine().guests().size());
+  while (!signals.stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return kOk;
+}
+
+}  // namespace ladon::app

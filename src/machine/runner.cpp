@@ -1,0 +1,83 @@
+#include "machine/runner.h"
+
+#include <fmt/format.h>
+
+#include "machine/management.h"
+
+namespace ladon::machine {
+
+Runner::Runner(RunDirectory directory, RunnerOptions options, Log log)
+    : directory_(std::move(directory)), options_(std::move(options)), log_(std::move(log)) {}
+
+std::expected<std::unique_ptr<Runner>, std::string> Runner::start(const Rack& rack,
+                                                                  const RunnerOptions& options,
+                                                                  const Log& log) {
+  auto directory = RunDirectory::create();
+  if (!directory) return std::unexpected(directory.error());
+  std::unique_ptr<Runner> runner(new Runner(std::move(*directory), options, log));
+  auto wires = make_wires(rack, runner->clock_, log);
+  if (!wires) return std::unexpected(wires.error());
+  auto machine =
+      Machine::build(rack, std::move(*wires), {.directory = runner->directory()}, runner->clock_, log);
+  if (!machine) return std::unexpected(machine.error());
+  runner->machine_ = std::move(*machine);
+  if (auto written = write_intent(intent_of(rack), runner->directory() + "/intent.json"); !written)
+    return std::unexpected(written.error());
+  if (auto started = runner->start_management(); !started) return std::unexpected(started.error());
+  runner->engine_ = std::thread([machine = runner->machine_.get()] { machine->run(); });
+  return runner;
+}
+
+Runner::~Runner() {
+  stop_management();
+  if (engine_.joinable()) {
+    machine_->stop();
+    engine_.join();
+  }
+}
+
+std::expected<void, std::string> Runner::start_management() {
+  const ManagementOptions options{.socket = machine_->management_socket(),
+                                  .intent = directory() + "/intent.json",
+                                  .journal = directory() + "/journal"};
+  if (options_.program.empty()) {
+    stop_management_ = false;
+    management_thread_ = std::thread([this, options] {
+      if (auto served = run_management(options, log_, stop_management_); !served)
+        log_.error("management host: {}", served.error());
+    });
+    return {};
+  }
+  auto process =
+      Process::start({.command = {options_.program, "--log", options_.log_level, "mh", "--bridge",
+                                  options.socket, "--intent", options.intent, "--journal", options.journal},
+                      .share_error = true});
+  if (!process) return std::unexpected(process.error());
+  management_ = std::make_unique<Process>(std::move(*process));
+  return {};
+}
+
+void Runner::stop_management() {
+  stop_management_ = true;
+  if (management_thread_.joinable()) management_thread_.join();
+  management_.reset();
+}
+
+std::expected<void, std::string> Runner::restart_management() {
+  stop_management();
+  return start_management();
+}
+
+std::expected<void, std::string> Runner::wait_assigned(Duration timeout) {
+  const Instant deadline = clock_.now() + timeout;
+  while (!on_engine([](Machine& machine) { return machine.all_assigned(); })) {
+    if (management_ && management_->poll())
+      return std::unexpected("the management host's program has ended; see its messages above");
+    if (clock_.now() > deadline)
+      return std::unexpected("the management host has not given every guest its VF in time");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return {};
+}
+
+}  // namespace ladon::machine

@@ -1,0 +1,76 @@
+// A rack that runs: its machine on an engine thread, the management host's program as a process of its own,
+// everything in a run directory that goes with it.
+#pragma once
+
+#include <atomic>
+#include <expected>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/log.h"
+#include "base/process.h"
+#include "machine/machine.h"
+#include "machine/run_directory.h"
+
+namespace ladon::machine {
+
+struct RunnerOptions {
+  // The program to run as `PROGRAM mh ...`; empty: the management host's software runs on a thread of this
+  // process.
+  std::string program;
+  std::string log_level = "warning";
+};
+
+class Runner {
+ public:
+  // To be called before other threads exist, on a thread that lives as long as the runner. The error is a
+  // sentence.
+  [[nodiscard]] static std::expected<std::unique_ptr<Runner>, std::string> start(const Rack& rack,
+                                                                                 const RunnerOptions& options,
+                                                                                 const Log& log);
+  ~Runner();
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // Until every guest's slot has its VF; the error says who waits for what.
+  [[nodiscard]] std::expected<void, std::string> wait_assigned(Duration timeout);
+  // Ends the management host's program as kill -9 would, and starts it again.
+  [[nodiscard]] std::expected<void, std::string> restart_management();
+
+  // Runs `task` on the engine's thread and waits for it.
+  template <class Task>
+  auto on_engine(Task task) -> decltype(task(std::declval<Machine&>())) {
+    using Returned = decltype(task(*machine_));
+    std::packaged_task<Returned()> packaged([&] { return task(*machine_); });
+    auto result = packaged.get_future();
+    machine_->post([&packaged] { packaged(); });
+    return result.get();
+  }
+
+  [[nodiscard]] const std::string& directory() const { return directory_.path(); }
+  // What never changes after the start may be read from any thread.
+  [[nodiscard]] const Machine& machine() const { return *machine_; }
+  // The remote test host of a NIC; nullptr if its wire has none. Its commands may be run from the caller's
+  // thread.
+  [[nodiscard]] port::RemoteHost* remote(std::size_t nic) { return machine_->wire(nic).remote.get(); }
+
+ private:
+  Runner(RunDirectory directory, RunnerOptions options, Log log);
+  [[nodiscard]] std::expected<void, std::string> start_management();
+  void stop_management();
+
+  RunDirectory directory_;
+  RunnerOptions options_;
+  Log log_;
+  SteadyClock clock_;
+  std::unique_ptr<Machine> machine_;
+  std::thread engine_;
+  std::unique_ptr<Process> management_;
+  std::thread management_thread_;
+  std::atomic<bool> stop_management_{false};
+};
+
+}  // namespace ladon::machine
