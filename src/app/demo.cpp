@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "app/commands.h"
+#include "app/demo_attack.h"
+#include "app/demo_lab.h"
+#include "app/signals.h"
+#include "lab/traffic.h"
+
+namespace ladon::app {
+namespace {
+
+constexpr unsigned kPings = 5;
+constexpr Duration kCommand = std::chrono::seconds(60);
+
+// One line a step, with the time since the start.
+class Progress {
+ public:
+  void step(std::string_view what) const {
+    fmt::print(stderr, "[{:5.1f} s] {}\n", seconds(), what);
+    std::fflush(stderr);
+  }
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+struct Demo {
+  machine::Runner& runner;
+  std::vector<RunningGuest>& guests;
+  const StopSignals& signals;
+  unsigned seconds;
+  lab::Report& report;
+
+  void ping(RunningGuest& from, const std::string& to, const std::string& address, const std::string& kind) {
+    const auto answer = from.shell.run(lab::ping_command(address, kPings), kCommand);
+    const auto result = answer ? lab::parse_ping(answer->text()) : std::nullopt;
+    const bool ok = result && result->received == kPings;
+    report.pings.push_back({from.name(), to, kind, ok, result ? result->average_ms : 0});
+  }
+
+  void stream(RunningGuest& from, const std::string& to, const std::string& address,
+              const std::string& kind) {
+    const auto answer =
+        from.shell.run(lab::iperf_command(address, seconds), kCommand + std::chrono::seconds(seconds));
+    const auto rate = answer ? lab::parse_iperf(answer->text()) : std::nullopt;
+    report.streams.push_back({from.name(), to, kind, rate.value_or(0) > 0, rate.value_or(0) / 1e9});
+  }
+
+  void between_guests(const Progress& progress) {
+    for (auto& from : guests)
+      for (auto& to : guests)
+        if (&from < &to && !signals.stopped()) ping(from, to.name(), to.address(), path_kind(from, to));
+    // A stream on every kind of path, once.
+    RunningGuest& from = talker();
+    for (auto& to : guests) {
+      if (&to == &from || signals.stopped()) continue;
+      progress.step(fmt::format("TCP {} -> {}", from.name(), to.name()));
+      stream(from, to.name(), to.address(), path_kind(from, to));
+    }
+  }
+
+  void with_remote_host(const Progress& progress) {
+    for (std::size_t nic = 0; nic < runner.machine().rack().nics.size(); ++nic) {
+      const auto& wire = runner.machine().rack().nics[nic].wire;
+      if (!wire.address) continue;
+      const std::string address = to_string(wire.address->address), name = "remote test host";
+      if (port::RemoteHost* host = runner.remote(nic))
+        (void)host->run({"iperf3", "-s", "-D"}, std::chrono::seconds(10));
+      for (auto& guest : guests)
+        if (guest.place->placed.guest->vf->nic == nic) ping(guest, name, address, "wire");
+      progress.step(fmt::format("TCP {} -> {}", talker().name(), name));
+      if (runner.remote(nic) != nullptr) stream(talker(), name, address, "wire");
+    }
+  }
+
+  // The first guest of a host with several, so that every kind of path starts there.
+  RunningGuest& talker() {
+    for (auto& guest : guests)
+      if (guest.place->placed.domain != pcie::kManagementDomain) return guest;
+    return guests.front();
+  }
+  // Another guest of the talker's host if there is one: the nearest neighbour is the hardest to protect.
+  RunningGuest& attacker() {
+    for (auto& guest : guests)
+      if (&guest != &talker() && guest.place->placed.domain == talker().place->placed.domain) return guest;
+    return guests.back();
+  }
+};
+
+void run_guests(machine::Runner& runner, const lab::Assets& assets, const DemoOptions& options,
+                const StopSignals& signals, const Progress& progress, lab::Report& report) {
+  progress.step(fmt::format("booting {} guests ({})", runner.machine().guests().size(), assets.accelerator));
+  auto guests = start_guests(runner, assets, options.out);
+  if (!guests) {
+    report.failures.push_back(guests.error());
+    return;
+  }
+  progress.step("all guests are up");
+  for (auto& guest : *guests) report.guests.push_back(inspect(guest));
+  Demo demo{runner, *guests, signals, options.seconds, report};
+  progress.step("ping between all of them");
+  demo.between_guests(progress);
+  demo.with_remote_host(progress);
+  if (signals.stopped()) return;
+  progress.step(fmt::format("{} attacks, the others talk", demo.attacker().name()));
+  std::vector<RunningGuest*> others;
+  for (auto& guest : *guests)
+    if (&guest != &demo.attacker()) others.push_back(&guest);
+  report.attack = attack(runner, demo.attacker(), others);
+}
+
+}  // namespace
+
+int demo(const DemoOptions& options, const Common& common) {
+  const Progress progress;
+  const auto rack = read_rack(options.rack, common);
+  if (!rack) return kBadInput;
+  const auto assets = lab::load_assets(options.assets);
+  if (!assets) {
+    common.log.error("{}", assets.error());
+    return kBadInput;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) {
+    common.log.error("{}: {}", options.out, error.message());
+    return kBadInput;
+  }
+  const StopSignals signals;
+  progress.step(fmt::format("bringing up {}", rack->name));
+  auto runner =
+      machine::Runner::start(*rack, {.program = "/proc/self/exe", .log_level = common.log_level}, common.log);
+  if (!runner) {
+    common.log.error("{}", runner.error());
+    return kFinding;
+  }
+  lab::Report report{.rack = rack->name, .accelerator = assets->accelerator};
+  if (auto ready = (*runner)->wait_assigned(std::chrono::seconds(10)); !ready) {
+    report.failures.push_back(ready.error());
+  } else {
+    run_guests(**runner, *assets, options, signals, progress, report);
+  }
+  if (signals.stopped()) report.failures.push_back("stopped by a signal");
+  report.seconds = progress.seconds();
+  const std::string json = report.to_json();
+  std::ofstream(options.out + "/report.json") << json;
+  fmt::print("{}", common.json ? json : report.to_text());
+  return report.ok() ? kOk : kFinding;
+}
+
+}  // namespace ladon::app
