@@ -112,8 +112,9 @@ struct Resolution {
   Hops hops;         // up to and with the target, or the table that refused
   Hops return_hops;  // reads: the completion's way back, from the completer
   std::variant<Fault, MemoryTarget, RegisterTarget, InterruptTarget> outcome;
-  // Exact for reaches. Where the outcome is an interrupt, the four bytes of the message. Where the fault
-  // depends on length (crosses_end, ...) it is the extent of the first byte.
+  // Exact for memory and registers: just outside, the offset differs or a fault stands. For an interrupt,
+  // the four bytes of the message. Of an access that is refused for its form (bad_length, crosses_4k) the
+  // address alone; of one that reaches over an end (crosses_end) the extent of its first byte.
   Extent extent;
 
   [[nodiscard]] bool refused() const { return std::holds_alternative<Fault>(outcome); }

@@ -57,16 +57,17 @@ struct SwitchTable {
   std::vector<PortTable> downstream;
 };
 
-// One BAR of one function of an endpoint.
+// One BAR of one function of an endpoint, or the part of it that no earlier function claims.
 struct Claim {
   Range<BusAddr> range = Range<BusAddr>::everything();
+  BusAddr base;  // of the whole BAR
   std::uint16_t function = 0;
   std::uint8_t bar = 0;
 };
 
 struct EndpointTable {
   std::uint16_t port = 0;                 // the downstream port above it
-  std::vector<Claim> claims;              // ascending by address
+  std::vector<Claim> claims;              // ascending by address, none overlap
   std::vector<std::uint16_t> functions;   // present, ascending
   std::vector<std::uint8_t> bus_masters;  // parallel to functions: 1 if it may emit
 };

@@ -3,8 +3,8 @@
 // scratchpads).
 //
 // An NTB shows one endpoint to each of two domains. The *management side* owns every translation; the *link
-// side* sees the same block but may use only doorbells and scratchpads: all else reads as zero there and
-// refuses writes.
+// side* sees the same block but may use only identification, doorbells and scratchpads: all else reads as
+// zero there and refuses writes.
 //
 // Management side BARs: 0 control (32-bit, 64 KiB), 1 MSI window (32-bit, 1 MiB), 2 DMA window (64-bit,
 // default 64 GiB). Link side BARs:       0 control (32-bit, 64 KiB), 2 register window (64-bit, default 64
@@ -43,10 +43,22 @@ inline constexpr std::uint32_t kWindowTranslationLow = 0x14,
 // enabled its other fields are read-only.
 inline constexpr std::uint32_t kWindowEnable = 1u << 0, kWindowRead = 1u << 1, kWindowWrite = 1u << 2;
 inline constexpr std::uint32_t kWindowBarShift = 8;  // [10:8] the BAR it is entered through
-enum class Error : std::uint32_t { none, no_such_bar, unaligned, empty, outside_bar, overlap, wrap };
+enum class Error : std::uint32_t {
+  none,
+  no_such_bar,
+  unaligned,
+  empty,
+  outside_bar,
+  overlap,
+  wrap,
+  duplicate /* LUT */
+};
 
 // Requester-ID look-up tables: outbound RID of the management domain -> proxy device/function on the link
-// side's bus; inbound RID of the link domain -> proxy device/function on the management side's bus.
+// side's bus; inbound RID of the link domain -> proxy device/function on the management side's bus. Within
+// one direction no two valid entries share a RID or a proxy (Error::duplicate). A completion is looked up
+// too: the table of the direction in which it travels must have its completer's RID (memory completes as the
+// host bridge, 00:00.0).
 inline constexpr std::uint32_t kLutOutbound = 0x4000, kLutInbound = 0x6000, kLutStride = 0x08;
 inline constexpr std::uint32_t kMaxLut = 512;
 inline constexpr std::uint32_t kLutEntry = 0x00;  // [15:0] RID (bus:device.function), [31] valid

@@ -1,0 +1,142 @@
+#include "fabric/affected.h"
+
+#include <algorithm>
+
+namespace ladon::fabric {
+
+namespace {
+
+bool same(const NtbWindow& a, const NtbWindow& b) {
+  return a.bar == b.bar && a.within == b.within && a.translation == b.translation && a.access == b.access;
+}
+bool same(const LutEntry& a, const LutEntry& b) {
+  return a.rid == b.rid && a.proxy == b.proxy;
+}
+bool same(const Claim& a, const Claim& b) {
+  return a.range == b.range && a.base == b.base && a.function == b.function && a.bar == b.bar;
+}
+bool same(const pcie::BarRange& a, const pcie::BarRange& b) {
+  return a.bar == b.bar && a.range == b.range;
+}
+
+template <class T>
+bool contains(const std::vector<T>& all, const T& wanted) {
+  return std::any_of(all.begin(), all.end(), [&](const T& one) { return same(one, wanted); });
+}
+
+template <class T>
+bool all_kept(const std::vector<T>& before, const std::vector<T>& after) {
+  return std::all_of(before.begin(), before.end(), [&](const T& one) { return contains(after, one); });
+}
+
+bool leads_into(const iommu::AddressSpaceTable& table, const Range<BusAddr>& range) {
+  return std::any_of(table.mappings().begin(), table.mappings().end(), [&](const auto& mapping) {
+    const auto to = Range<BusAddr>::between(mapping.to, *mapping.to.plus(mapping.from.span()));
+    return to->overlaps(range);
+  });
+}
+
+}  // namespace
+
+void AffectedSet::requester(pcie::Domain domain, pcie::Bdf rid, int depth) {
+  if (depth > kMaxNtbs) return everyone();
+  if (rid.bus() == 0) return processor(domain);
+  if (domain != pcie::kManagementDomain) {
+    const auto ntb = static_cast<std::size_t>(domain) - 1;
+    return behind_proxy(tables_.ntbs[ntb]->management.lut, pcie::kManagementDomain, rid.devfn(), depth);
+  }
+  for (const PortTable& port : tables_.packet_switch->downstream) {
+    if (!port.bridge.leads_to(rid.bus())) continue;
+    if (port.below.is_ntb)
+      return behind_proxy(tables_.ntbs[port.below.index]->link.lut,
+                          pcie::Domain{static_cast<std::uint16_t>(port.below.index + 1)}, rid.devfn(), depth);
+    return function(port.below.index, static_cast<std::uint16_t>(rid.bits - (port.bridge.secondary << 8)));
+  }
+}
+
+void AffectedSet::behind_proxy(const std::vector<LutEntry>& lut, pcie::Domain near, std::uint8_t devfn,
+                               int depth) {
+  // Without the check, anyone may come as the NTB itself.
+  if (!tables_.defences.lut && devfn == 0) everyone();
+  for (const LutEntry& entry : lut)
+    if (entry.proxy == devfn) requester(near, entry.rid, depth + 1);
+}
+
+void AffectedSet::all_of(const std::vector<LutEntry>& lut, pcie::Domain near) {
+  if (!tables_.defences.lut) everyone();
+  for (const LutEntry& entry : lut) requester(near, entry.rid);
+}
+
+void AffectedSet::iommu(pcie::Domain domain, const iommu::UnitTable& before, const iommu::UnitTable& after) {
+  const bool checked = before.enforcement == iommu::Enforcement::full;
+  for (const auto& device : before.devices) {
+    const auto* now = after.find(device.rid);
+    if (now == nullptr || now->domain != device.domain ||
+        now->grants.translated != device.grants.translated || now->grants.pasid != device.grants.pasid)
+      requester(domain, device.rid);
+  }
+  // Where requesters without a domain pass, being attached changes where they go.
+  for (const auto& device : after.devices)
+    if (!checked && before.find(device.rid) == nullptr) requester(domain, device.rid);
+}
+
+void AffectedSet::memory_removed(pcie::Domain domain, const Range<BusAddr>& range) {
+  processor(domain);
+  const auto& unit = *tables_.hosts[static_cast<std::size_t>(domain)]->iommu;
+  if (unit.enforcement != iommu::Enforcement::full) return everyone();
+  for (const auto& device : unit.devices)
+    if (device.grants.translated || leads_into(device.domain->mappings, range) ||
+        leads_into(device.domain->stale, range))
+      requester(domain, device.rid);
+}
+
+void AffectedSet::ntb(std::uint16_t ntb, const NtbTable& before, const NtbTable& after) {
+  const pcie::Domain far{static_cast<std::uint16_t>(ntb + 1)};
+  const auto lost = [](const NtbSideTable& a, const NtbSideTable& b) {
+    return (a.bus_master && !b.bus_master) || !all_kept(a.bars, b.bars);
+  };
+  if ((before.link_up && !after.link_up) || lost(before.management, after.management) ||
+      lost(before.link, after.link))
+    return everyone();
+  if (!all_kept(before.management.windows, after.management.windows))
+    all_of(before.management.lut, pcie::kManagementDomain);
+  if (!all_kept(before.link.windows, after.link.windows)) all_of(before.link.lut, far);
+  // An entry serves its requester, and completes the reads of those who come the other way.
+  for (const LutEntry& entry : before.management.lut) {
+    if (contains(after.management.lut, entry)) continue;
+    requester(pcie::kManagementDomain, entry.rid);
+    all_of(before.link.lut, far);
+  }
+  for (const LutEntry& entry : before.link.lut) {
+    if (contains(after.link.lut, entry)) continue;
+    requester(far, entry.rid);
+    all_of(before.management.lut, pcie::kManagementDomain);
+  }
+  // Without the check a new entry, too, changes under which ID a requester arrives.
+  if (!tables_.defences.lut &&
+      (!all_kept(after.management.lut, before.management.lut) || !all_kept(after.link.lut, before.link.lut)))
+    everyone();
+}
+
+void AffectedSet::endpoint(std::uint16_t endpoint, const EndpointTable& before, const EndpointTable& after) {
+  if (!all_kept(before.claims, after.claims) || before.port != after.port) return everyone();
+  for (std::size_t i = 0; i < before.functions.size(); ++i) {
+    if (before.bus_masters[i] == 0) continue;
+    const auto it = std::lower_bound(after.functions.begin(), after.functions.end(), before.functions[i]);
+    const bool still = it != after.functions.end() && *it == before.functions[i] &&
+                       after.bus_masters[static_cast<std::size_t>(it - after.functions.begin())] != 0;
+    if (!still) function(endpoint, before.functions[i]);
+  }
+}
+
+Affected AffectedSet::take() {
+  std::sort(affected_.functions.begin(), affected_.functions.end());
+  affected_.functions.erase(std::unique(affected_.functions.begin(), affected_.functions.end()),
+                            affected_.functions.end());
+  std::sort(affected_.processors.begin(), affected_.processors.end());
+  affected_.processors.erase(std::unique(affected_.processors.begin(), affected_.processors.end()),
+                             affected_.processors.end());
+  return std::move(affected_);
+}
+
+}  // namespace ladon::fabric

@@ -1,0 +1,43 @@
+#include "fabric/tables.h"
+
+#include <fmt/format.h>
+
+namespace ladon::fabric {
+
+std::optional<pcie::Rid> Tables::rid(std::uint16_t endpoint, std::uint16_t function) const {
+  const std::uint8_t bus = packet_switch->downstream[endpoints[endpoint]->port].bridge.secondary;
+  if (bus == 0) return std::nullopt;
+  const unsigned bits = (static_cast<unsigned>(bus) << 8) + function;
+  if (bits > 0xFFFF) return std::nullopt;
+  return pcie::Rid{pcie::Segment{0}, pcie::Bdf(static_cast<std::uint16_t>(bits))};
+}
+
+std::string Tables::name(const ComponentId& component) const {
+  const auto host = [&] {
+    const auto index = static_cast<std::size_t>(component.domain);
+    return index < names->hosts.size() ? names->hosts[index] : fmt::format("host{}", index);
+  };
+  switch (component.kind) {
+    case ComponentKind::processor:
+      return fmt::format("{}/cpu", host());
+    case ComponentKind::root_complex:
+      return fmt::format("{}/root-complex", host());
+    case ComponentKind::root_port:
+      return fmt::format("{}/root-port", host());
+    case ComponentKind::iommu:
+      return fmt::format("{}/iommu", host());
+    case ComponentKind::upstream:
+      return "switch0/up";
+    case ComponentKind::downstream:
+      return fmt::format("switch0/down{}", component.index);
+    case ComponentKind::ntb:
+      return fmt::format("ntb{}/{}", component.index,
+                         component.domain == pcie::kManagementDomain ? "management" : "link");
+    case ComponentKind::endpoint:
+      return component.index < names->endpoints.size() ? names->endpoints[component.index]
+                                                       : fmt::format("endpoint{}", component.index);
+  }
+  return "unknown";
+}
+
+}  // namespace ladon::fabric
