@@ -42,13 +42,10 @@ bool is_name(std::string_view text) {
 }  // namespace
 
 void RackErrors::add(YamlPlace place, std::string field, std::string message, std::string mend) {
-  errors_.push_back({file_, place.line, place.column, std::move(field), std::move(message), std::move(mend)});
-}
-
-std::vector<RackError> RackErrors::take() && {
-  std::ranges::stable_sort(errors_, {}, [](const RackError& e) { return std::pair(e.line, e.column); });
-  if (errors_.size() > kMaxRackErrors) errors_.resize(kMaxRackErrors);
-  return std::move(errors_);
+  RackError error{file_, place.line, place.column, std::move(field), std::move(message), std::move(mend)};
+  const auto order = [](const RackError& e) { return std::pair(e.line, e.column); };
+  errors_.insert(std::ranges::upper_bound(errors_, order(error), {}, order), std::move(error));
+  if (errors_.size() > kMaxRackErrors) errors_.pop_back();
 }
 
 std::string quoted(std::string_view text) {

@@ -25,7 +25,7 @@ class RackErrors {
   void add(YamlPlace place, std::string field, std::string message, std::string mend);
   [[nodiscard]] bool empty() const { return errors_.empty(); }
   // In the order of the file, at most kMaxRackErrors.
-  [[nodiscard]] std::vector<RackError> take() &&;
+  [[nodiscard]] std::vector<RackError> take() && { return std::move(errors_); }
 
  private:
   std::string file_;

@@ -53,7 +53,8 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
   check_ntbs_alike(context, hosts, fields);
-  std::ranges::stable_partition(hosts, [](const HostSpec& h) { return h.role == HostRole::management; });
+  const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
+  if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);
   return hosts;
 }
 
