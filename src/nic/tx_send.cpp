@@ -1,0 +1,142 @@
+// What a transmit queue does with a packet whose bytes are at hand: checks, offloads, and the switch.
+#include <algorithm>
+
+#include "nic/engine.h"
+#include "nic/offload/checksum.h"
+#include "nic/tx_queue.h"
+#include "nic/vf.h"
+#include "spec/pf.h"
+
+namespace ladon::nic {
+
+namespace {
+
+constexpr std::uint32_t kShortest = 60;  // frames are padded to this, FCS not counted (IEEE 802.3)
+// Smaller segments than any TCP sends would turn one packet into thousands of frames.
+constexpr std::uint16_t kSmallestSegment = 32;
+
+std::uint64_t source_address(ConstBytes head) {
+  return load_le<std::uint64_t>(head.data() + 4) >> 16;
+}
+
+}  // namespace
+
+TxQueue::Moved TxQueue::send(const TxPacket& packet) {
+  if (!packet.has_fcs) {
+    vf_.drop(VfDrop::tx_without_fcs);
+    return Moved::done;
+  }
+  if (vf_.policy().has(spec::pf::kVfSpoofCheck)) {
+    const std::uint64_t source = source_address(head_bytes_);
+    if (source != vf_.mac_bits() && !vf_.owns_address(source)) [[unlikely]] {
+      vf_.drop(VfDrop::tx_spoofed);
+      return Moved::done;
+    }
+  }
+  return packet.segment ? send_segments(packet) : send_whole(packet);
+}
+
+TxQueue::Moved TxQueue::send_whole(const TxPacket& packet) {
+  const Bytes head = Bytes(head_bytes_).first(head_length_);
+  slices_end_ = 0;
+  for (std::size_t i = pieces_first_; i < pieces_end_; ++i) slices_[slices_end_++] = pieces_[i];
+  if (packet.insert_ip || packet.insert_transport) {
+    const offload::ChecksumRequest request{
+        .ip = packet.insert_ip,
+        .transport = packet.insert_transport ? packet.context.transport : offload::Transport::none,
+        .link_length = packet.context.link_length,
+        .network_length = packet.context.network_length};
+    if (!offload::insert_checksums(request, head, std::span(slices_).first(slices_end_)))
+      return fail(VfFault::bad_offload);
+  }
+  return hand_over(head, packet.length, packet);
+}
+
+TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
+  if (segment_ == 0) {
+    const TxContext& context = packet.context;
+    const offload::SegmentRequest request{.link_length = context.link_length,
+                                          .network_length = context.network_length,
+                                          .transport_length = context.transport_length,
+                                          .segment_size = context.segment_size,
+                                          .network = context.network,
+                                          .transport = context.transport};
+    const auto made = offload::Segmenter::make(request, ConstBytes(head_bytes_).first(head_length_),
+                                               packet.length - head_length_);
+    if (!made || context.segment_size < kSmallestSegment) return fail(VfFault::bad_offload);
+    segmenter_ = *made;
+  }
+  for (; segment_ < segmenter_->segments(); ++segment_) {
+    const auto piece = segmenter_->piece(segment_);
+    slice(piece.offset, piece.length);
+    offload::InternetSum sum;
+    for (std::size_t i = 0; i < slices_end_; ++i) sum.add(slices_[i]);
+    const Bytes head = Bytes(segment_head_).first(segmenter_->header_length());
+    segmenter_->make_header(segment_, sum, head);
+    const Moved moved = hand_over(head, static_cast<std::uint32_t>(head.size()) + piece.length, packet);
+    if (moved != Moved::done) return moved;
+  }
+  return Moved::done;
+}
+
+// slices_: `length` bytes of the pieces from `offset` on.
+void TxQueue::slice(std::uint32_t offset, std::uint32_t length) {
+  slices_end_ = 0;
+  for (std::size_t i = pieces_first_; i < pieces_end_ && length != 0; ++i) {
+    const ConstBytes piece = pieces_[i];
+    if (offset >= piece.size()) {
+      offset -= static_cast<std::uint32_t>(piece.size());
+      continue;
+    }
+    const auto n = std::min<std::size_t>(piece.size() - offset, length);
+    slices_[slices_end_++] = piece.subspan(offset, n);
+    length -= static_cast<std::uint32_t>(n);
+    offset = 0;
+  }
+}
+
+// Hands one frame to the switch: `head` and slices_, `length` bytes together.
+TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPacket& packet) {
+  Frame frame;
+  frame.rest = std::span(slices_).first(slices_end_);
+  frame.length = length;
+  if (packet.segment || packet.insert_transport)
+    frame.transport_checked_at = packet.context.link_length + packet.context.network_length;
+  if (!settle_tag(frame, head, packet)) {
+    vf_.drop(VfDrop::tx_vlan);
+    return Moved::done;
+  }
+  if (frame.length < kShortest) {
+    // All of it is in the head, whose array is longer than this.
+    std::memset(head.data() + frame.length, 0, kShortest - frame.length);
+    head = Bytes(head.data(), kShortest);
+    frame.length = kShortest;
+  }
+  frame.head = head;
+  if (vf_.engine().forward(frame, source_, &vf_) == Engine::Forwarded::wait) return Moved::waiting;
+  vf_.count_sent(frame.length);
+  vf_.engine().tap(TapPoint::vf_sent, vf_.index(), frame);
+  return Moved::done;
+}
+
+// Finds the frame's VLAN tag - stated by the context, or in the frame, whence it is taken out - and applies
+// the function's policy. False if the function is no member of that VLAN.
+bool TxQueue::settle_tag(Frame& frame, Bytes& head, const TxPacket& packet) {
+  constexpr std::size_t kType = 12;
+  if (packet.insert_vlan) {
+    frame.tagged = true;
+    frame.tag = packet.context.vlan_tag;
+  } else if (load_be<std::uint16_t>(head.data() + kType) ==
+                 static_cast<std::uint16_t>(offload::Ethertype::vlan) &&
+             head.size() >= offload::kEthernetHeader + offload::kVlanTag) [[unlikely]] {
+    frame.tagged = true;
+    frame.tag = load_be<std::uint16_t>(head.data() + kType + 2);
+    std::memmove(head.data() + offload::kVlanTag, head.data(), kType);
+    head = head.subspan(offload::kVlanTag);
+    frame.length -= kTagBytes;
+    if (frame.transport_checked_at != 0) frame.transport_checked_at -= kTagBytes;
+  }
+  return vf_.admit_tag(frame);
+}
+
+}  // namespace ladon::nic
