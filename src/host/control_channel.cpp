@@ -1,5 +1,6 @@
 #include "host/control_channel.h"
 
+#include "base/bytes.h"
 #include "spec/ntb.h"
 
 namespace ladon::host::control {
@@ -123,12 +124,14 @@ void Channel::send(const Message& message) {
 void Channel::poll() {
   if (!link_) return;
   look_again_ = true;
+  budget_ = kBudget;
   if (!looking_) look();
 }
 
 void Channel::look() {
   looking_ = true;
   look_again_ = false;
+  --budget_;
   port_->clear_ring();
   port_->read_half(other(side_), [this, alive = std::weak_ptr(alive_)](std::optional<Half> half) {
     if (!alive.expired()) took(half);
@@ -147,7 +150,8 @@ void Channel::took(const std::optional<Half>& half) {
     if (step.peer_started || step.received) look_again_ = true;
   }
   looking_ = false;
-  if (look_again_) look();
+  // A peer that never stops talking must not hold this side for ever; the next poll goes on.
+  if (look_again_ && budget_ > 0) look();
 }
 
 void Channel::write_all(const std::vector<WordWrite>& writes) {

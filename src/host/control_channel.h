@@ -59,7 +59,9 @@ class Channel {
   std::vector<Message> early_;  // sent before the session was known
   PeerStarted peer_started_;
   Received received_;
+  static constexpr int kBudget = 64;  // looks a poll
   bool looking_ = false, look_again_ = false;
+  int budget_ = 0;
   std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
 };
 

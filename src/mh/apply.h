@@ -29,9 +29,15 @@ class Applier {
   [[nodiscard]] const Plan& now() const { return now_; }
 
  private:
-  [[nodiscard]] Done one(const Action& action);
+  struct Perform;
   [[nodiscard]] std::expected<std::optional<host::IoDomain>, DriverError> perform(const Action& action);
+  // Does a begun action and notes its end.
+  [[nodiscard]] Done finish(const Action& action);
+  // One direction of one NTB: closes what the plan does not have, or opens what is missing.
+  [[nodiscard]] Done mend(std::uint16_t ntb, Direction direction, bool opening,
+                          std::vector<std::string>& drift);
   [[nodiscard]] std::expected<host::IoDomain, DriverError> space(DomainId id) const;
+  [[nodiscard]] PfDriver& pf(VfId vf);
 
   host::BlockingHost& host_;
   const Inventory& inventory_;
@@ -39,7 +45,6 @@ class Applier {
   std::vector<std::unique_ptr<PfDriver>>& pfs_;
   std::vector<NtbDriver> ntbs_;
   Plan now_;
-  std::map<DomainId, host::IoDomain> spaces_;
 };
 
 }  // namespace ladon::mh

@@ -27,6 +27,8 @@ struct Grant {
   MacAddress mac;
   std::optional<std::uint16_t> vlan;  // 1..4094
   bool spoof_check = true, trust = false;
+  bool link_forced = true;    // up without a carrier too: VFs reach one another when the wire is gone
+  bool backpressure = false;  // frames for other VFs wait for a descriptor instead of being dropped
   OnFault on_fault = OnFault::log;
   bool operator==(const Grant&) const = default;
 };

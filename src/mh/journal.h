@@ -6,6 +6,7 @@
 //   {"begin":{action}}             about to be done
 //   {"end":true,"space":7}         done; "space": handle of a created IOMMU domain
 //   {"quarantine":[nic,vf]}        this VF stays disabled
+//   {"start_over":true}            the hardware is new: all but the epoch is void
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct Remembered {
 
 class Journal {
  public:
-  // Opens or creates the file. The error is a sentence for a person.
+  // Opens or creates the file, and locks it against a second management host. The error is a sentence for a
+  // person.
   [[nodiscard]] static std::expected<std::unique_ptr<Journal>, std::string> open(const std::string& path);
 
   [[nodiscard]] const Remembered& remembered() const { return remembered_; }
@@ -49,9 +51,10 @@ class Journal {
 
  private:
   Journal(FileDescriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
-  // Reads what is there; false if the file cannot be read or holds a line that is not ours.
-  [[nodiscard]] bool replay();
-  [[nodiscard]] bool follow_line(const std::string& line);
+  [[nodiscard]] std::expected<void, std::string> replay();
+  [[nodiscard]] std::expected<void, std::string> follow_line(std::string_view line);
+  void forget();  // all but the epoch
+  void finish(std::optional<host::IoDomain> created);
   [[nodiscard]] bool append(const std::string& line);
 
   FileDescriptor file_;

@@ -47,9 +47,11 @@ class PfDriver {
 
   PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause);
 
-  // Checks the device, turns the wire and its interrupt on. `adopt`: the device is in use; what VFs have
-  // negotiated is read back and nothing is reset.
-  [[nodiscard]] Done start(bool adopt);
+  // Checks the device, turns the wire and its interrupts on. `in_use`: nothing is reset.
+  [[nodiscard]] Done start(bool in_use);
+  // A VF that a predecessor of this driver has enabled: what it has negotiated is read back, nothing is
+  // written.
+  [[nodiscard]] Done adopt(std::uint16_t vf, const Grant& grant);
   // Identity and policies, then bus mastering, MSI-X and rings.
   [[nodiscard]] Done enable(std::uint16_t vf, const Grant& grant);
   // Ends the VF's DMA; returns once none is outstanding.
@@ -58,7 +60,7 @@ class PfDriver {
   [[nodiscard]] Done reset_and_scrub(std::uint16_t vf);
   // Enables a VF again after quiesce or reset_and_scrub, as it was granted.
   [[nodiscard]] Done resume(std::uint16_t vf);
-  // Disabled until `release`d by the next enable(); its link is down, its mailbox is refused.
+  // Disabled until the next enable(); its link is down, its mailbox is refused.
   [[nodiscard]] Done quarantine(std::uint16_t vf);
 
   // After an interrupt, or now and then: mailboxes, resets, faults, link.
@@ -76,20 +78,23 @@ class PfDriver {
   struct VfState {
     std::optional<Grant> grant;
     bool enabled = false, quarantined = false, flooding = false;
-    bool clear_to_send = false;  // the VF has sent RESET and was answered
-    std::uint32_t api = 0;       // 0: none negotiated
-    std::uint32_t messages = 0;  // since the last tick
+    bool clear_to_send = false;        // the VF has sent RESET and was answered
+    std::optional<std::uint32_t> api;  // as the message numbers it: 4 is 1.3
+    std::uint32_t messages = 0;        // since the last tick
     std::uint32_t receive_mode = 0;
     Counters<MailboxRefusal> refused;
   };
   // A reply: the words to send (word 0 without result bits), or why not.
   using Answer = std::expected<std::vector<std::uint32_t>, MailboxRefusal>;
 
-  [[nodiscard]] Done serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events);
+  void serve_resets(std::uint64_t pending);
+  void serve_faults(std::vector<PfEvent>& events);
+  void serve_link(std::vector<PfEvent>& events);
+  void serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events);
   [[nodiscard]] Answer answer(std::uint16_t vf, const MessageWords& message);
-  [[nodiscard]] Answer answer_reset(std::uint16_t vf);
+  void answer_reset(std::uint16_t vf);
   [[nodiscard]] Answer answer_api(std::uint16_t vf, const MessageWords& message);
-  [[nodiscard]] Answer answer_queues(std::uint16_t vf);
+  [[nodiscard]] Answer answer_queues(std::uint16_t vf, const MessageWords& message);
   [[nodiscard]] Answer set_mac(std::uint16_t vf, const MessageWords& message);
   [[nodiscard]] Answer set_multicast(std::uint16_t vf, const MessageWords& message);
   [[nodiscard]] Answer set_vlan(std::uint16_t vf, const MessageWords& message);
@@ -99,9 +104,14 @@ class PfDriver {
 
   void reset_state(std::uint16_t vf);  // what RESET, FLR and VFCTRL.RST leave
   void clear_filters(std::uint16_t vf);
-  [[nodiscard]] Done send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
-  [[nodiscard]] Done announce_link();                                  // PF_CONTROL to every VF that listens
-  [[nodiscard]] Done set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X
+  void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
+  void announce_link();                                  // PF_CONTROL to every VF that listens
+  void set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X
+  void configure(std::uint16_t vf);                      // registers as granted, rings off
+  void write_mac(std::uint16_t vf, const MacAddress& mac);
+  void set_receive_mode(std::uint16_t vf, std::uint32_t mode);
+  // Until all bits of `mask` are set in the VF's status; false if they do not come.
+  [[nodiscard]] bool await_status(std::uint16_t vf, std::uint32_t mask);
   [[nodiscard]] std::uint32_t control_bits(std::uint16_t vf) const;
 
   // Register access. A failed load is all ones and sets failed_, which the public calls turn into an error.

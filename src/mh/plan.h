@@ -89,6 +89,7 @@ struct Plan {
   std::map<LutId, LutEntry> luts;
   std::map<DomainId, IoSpace> domains;
   std::map<VfId, VfSetup> vfs;  // enabled
+  std::set<VfId> dirty;         // quiesced, but what the last owner left is still in them; empty when planned
   bool operator==(const Plan&) const = default;
 };
 

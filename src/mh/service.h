@@ -1,10 +1,12 @@
 // The management host's program without its main: take over, find out, plan, apply, then serve interrupts and
 // the hosts' parts until told to stop.
 //
-//   auto bridge = host::SocketBridge::connect(path, epoch);   // epoch from the journal, plus one
+//   auto journal = mh::Journal::open(file);
+//   const auto epoch = mh::next_epoch(**journal);              // on disk before it is used
+//   auto bridge = host::SocketBridge::connect(path, epoch);
 //   host::BlockingHost host(**bridge, [&] { return (*bridge)->wait(); });
-//   auto service = mh::Service::start(host, *journal, intent, {});
-//   for (;;) { (*bridge)->wait(1000); if (!(*service)->run_once()) break; }
+//   auto service = mh::Service::start(host, **journal, intent, {});
+//   while ((*bridge)->wait(1000)) { (*service)->run_once(); ...tick() about once a second... }
 #pragma once
 
 #include <functional>
@@ -44,6 +46,9 @@ struct ServiceOptions {
   PlanLimits limits;
 };
 
+// An epoch that this journal has never seen; nullopt if it cannot be written.
+[[nodiscard]] std::optional<host::Epoch> next_epoch(Journal& journal);
+
 class Service {
  public:
   // Enumerates (or finds the fabric as the journal says, and then disturbs nothing), plans and applies.
@@ -54,9 +59,9 @@ class Service {
                                                                                   ServiceOptions options);
   ~Service();
 
-  // Takes all events that have arrived and polls every control channel and PF. False once the host is gone.
-  bool run_once();
-  // About once a second.
+  // Takes all events that have arrived and does what they ask for.
+  void run_once();
+  // About once a second: looks everywhere, so that a lost interrupt delays something but loses nothing.
   void tick();
   // Another intent: what no longer holds is revoked, what is new is opened; the rest is not touched.
   [[nodiscard]] std::expected<void, std::string> change(const Intent& intent);
@@ -69,14 +74,25 @@ class Service {
   Service(host::BlockingHost& host, Journal& journal, ServiceOptions options);
   [[nodiscard]] std::expected<void, std::string> find_out();
   [[nodiscard]] std::expected<void, std::string> start_drivers();
+  [[nodiscard]] std::expected<void, std::string> adopt_vfs();
   [[nodiscard]] std::expected<void, std::string> open_channels();
+  [[nodiscard]] std::expected<void, std::string> add_ntb_channel(const Ntb& ntb);
+  void add_peer(pcie::Domain domain, std::unique_ptr<host::control::Port> port);
+  [[nodiscard]] Peer* peer_of(pcie::Domain domain);
+
   void take(Peer& peer, const host::control::Message& message);
+  void take_ready(Peer& peer, bool fresh);
+  void take_detach(Peer& peer, std::uint8_t slot);
+  void take_revoked(Peer& peer, std::uint8_t slot);
   void assign_all(Peer& peer);
-  void clean(Peer& peer, std::uint8_t slot, bool revoked);
-  void pf_events(std::uint16_t nic, const std::vector<PfEvent>& events);
-  void put_in_quarantine(VfId vf, const VfSetup& setup);
+  // Quiesce, reset, scrub, enable again.
+  void clean(VfId vf);
+  void pf_event(std::uint16_t nic, const PfEvent& event);
+  void act_on(VfId vf, const VfSetup& setup, std::uint32_t reason);
   void report(ServiceEvent event);
-  [[nodiscard]] const VfSetup* owner_of(pcie::Domain host, std::uint8_t slot, VfId& vf) const;
+  void report_failure(const Done& done);
+  // The VF that this slot of this host has; nullopt if none.
+  [[nodiscard]] std::optional<VfId> vf_of(pcie::Domain host, std::uint8_t slot) const;
 
   host::BlockingHost& host_;
   Journal& journal_;
@@ -87,6 +103,7 @@ class Service {
   std::vector<std::unique_ptr<PfDriver>> pfs_;
   std::unique_ptr<Applier> applier_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  bool look_at_pfs_ = true, look_at_peers_ = true;
 };
 
 }  // namespace ladon::mh

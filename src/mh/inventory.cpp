@@ -1,0 +1,122 @@
+#include "mh/inventory.h"
+
+#include <algorithm>
+
+#include "mh/journal.h"
+#include "mh/json.h"
+#include "spec/ixgbevf.h"
+#include "spec/ntb.h"
+#include "spec/pci.h"
+
+namespace ladon::mh {
+
+namespace ntb = spec::ntb;
+namespace pci = spec::pci;
+namespace vf = spec::ixgbevf;
+
+namespace {
+
+constexpr unsigned kStrideShift = 36;  // 64 GiB
+
+bool is_ntb(const host::PciFunction& function) {
+  return function.vendor == pci::kLadonVendor && function.device == pci::kNtbDevice;
+}
+
+// A register of BAR 0, which is at most 64 KiB and placed.
+BusAddr register_at(const host::PciFunction& function, std::uint32_t offset) {
+  return BusAddr(function.bars[ntb::kControlBar].base.bits() + offset);
+}
+
+// Only an NTB's DMA BAR has a place of its own: that of the host behind it.
+std::expected<std::optional<BusAddr>, host::Error> wanted_base(host::BlockingHost& host,
+                                                               const host::PciFunction& function,
+                                                               unsigned bar) {
+  if (!is_ntb(function) || bar != ntb::kDmaBar) return std::nullopt;
+  const auto peer = host.load32(register_at(function, ntb::kPeer));
+  if (!peer) return std::unexpected(peer.error());
+  return dma_base(pcie::Domain{static_cast<std::uint16_t>(*peer)}, function.bars[bar].size);
+}
+
+std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::PciFunction& function) {
+  const auto bad = [&](const char* what) {
+    return std::unexpected(InventoryError{pcie::to_string(function.bdf) + ": " + what});
+  };
+  const auto id = host.load32(register_at(function, ntb::kId));
+  const auto side = host.load32(register_at(function, ntb::kSide));
+  const auto shape = host.load32(register_at(function, ntb::kShape));
+  const auto peer = host.load32(register_at(function, ntb::kPeer));
+  if (!id || !side || !shape || !peer) return bad("the NTB's registers do not answer");
+  if (*id != ntb::kMagic || *side != 0) return bad("not the management side of an NTB");
+  return Ntb{.bdf = function.bdf,
+             .peer = pcie::Domain{static_cast<std::uint16_t>(*peer)},
+             .control = function.bars[ntb::kControlBar].base,
+             .msi = function.bars[ntb::kMsiBar].base,
+             .dma = function.bars[ntb::kDmaBar].base,
+             .dma_size = function.bars[ntb::kDmaBar].size,
+             .windows = static_cast<std::uint16_t>(*shape & 0xFF),
+             .lut_entries = static_cast<std::uint16_t>(*shape >> 8)};
+}
+
+std::expected<Nic, InventoryError> nic_of(const host::PciFunction& function) {
+  if (!function.sriov || function.sriov->bars[vf::kRegisterBar].size == 0 ||
+      function.sriov->bars[vf::kMsixBar].size == 0)
+    return std::unexpected(
+        InventoryError{pcie::to_string(function.bdf) + ": the NIC has no virtual functions with both BARs"});
+  const auto& sriov = *function.sriov;
+  return Nic{.pf = function.bdf,
+             .registers = function.bars[0].base,
+             .vfs = sriov.vfs,
+             .first_offset = sriov.first_offset,
+             .stride = sriov.stride,
+             .vf_device = sriov.vf_device,
+             .vf_registers = sriov.bars[vf::kRegisterBar].base,
+             .vf_msix = sriov.bars[vf::kMsixBar].base,
+             .vf_registers_size = sriov.bars[vf::kRegisterBar].size,
+             .vf_msix_size = sriov.bars[vf::kMsixBar].size};
+}
+
+std::expected<void, InventoryError> find_parts(host::BlockingHost& host, Inventory& inventory) {
+  for (const auto& function : inventory.functions) {
+    if (function.vendor != pci::kLadonVendor) continue;
+    if (function.device == pci::kNtbDevice) {
+      const auto found = ntb_of(host, function);
+      if (!found) return std::unexpected(found.error());
+      inventory.ntbs.push_back(*found);
+    } else if (function.device == pci::kNicPfDevice) {
+      const auto found = nic_of(function);
+      if (!found) return std::unexpected(found.error());
+      inventory.nics.push_back(*found);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+BusAddr dma_base(pcie::Domain peer, std::uint64_t dma_bar_size) {
+  const std::uint64_t stride = std::max(std::uint64_t{1} << kStrideShift, dma_bar_size);
+  return BusAddr((std::uint64_t{number(peer)} + 1) * stride);
+}
+
+std::expected<Inventory, InventoryError> take_inventory(host::BlockingHost& host) {
+  const auto description = host.describe();
+  if (!description)
+    return std::unexpected(
+        InventoryError{"the host does not describe itself: " + std::string(name(description.error()))});
+  Inventory inventory{.host = *description, .functions = {}, .ntbs = {}, .nics = {}};
+  auto functions = host::enumerate(host, *description, {.wanted_base = wanted_base});
+  if (!functions) return std::unexpected(InventoryError{functions.error().message});
+  inventory.functions = std::move(*functions);
+  if (const auto found = find_parts(host, inventory); !found) return std::unexpected(found.error());
+  return inventory;
+}
+
+std::expected<bool, InventoryError> still_as(host::BlockingHost& host, const Inventory& inventory) {
+  const auto same = host::still_as(host, inventory.functions);
+  if (!same)
+    return std::unexpected(
+        InventoryError{"configuration space does not answer: " + std::string(name(same.error()))});
+  return *same;
+}
+
+}  // namespace ladon::mh

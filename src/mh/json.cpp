@@ -1,0 +1,41 @@
+#include "mh/json.h"
+
+namespace ladon::mh {
+
+Json json_of(const Grant& grant) {
+  Json json{{"nic", grant.nic},
+            {"vf", grant.vf},
+            {"host", number(grant.host)},
+            {"slot", grant.slot},
+            {"vm", number(grant.vm)},
+            {"mac", to_string(grant.mac)},
+            {"spoof_check", grant.spoof_check},
+            {"trust", grant.trust},
+            {"link_forced", grant.link_forced},
+            {"backpressure", grant.backpressure},
+            {"on_fault", number(grant.on_fault)}};
+  if (grant.vlan) json["vlan"] = *grant.vlan;
+  return json;
+}
+
+Grant grant_of(const Json& json) {
+  Grant grant{.nic = get<std::uint16_t>(json, "nic"),
+              .vf = get<std::uint16_t>(json, "vf"),
+              .host = pcie::Domain{get<std::uint16_t>(json, "host")},
+              .slot = get<std::uint8_t>(json, "slot"),
+              .vm = pcie::Vm{get<std::uint16_t>(json, "vm")},
+              .mac = {},
+              .vlan = {},
+              .spoof_check = json.at("spoof_check").get<bool>(),
+              .trust = json.at("trust").get<bool>(),
+              .link_forced = json.at("link_forced").get<bool>(),
+              .backpressure = json.at("backpressure").get<bool>(),
+              .on_fault = get_enum(json, "on_fault", OnFault::quarantine)};
+  const auto mac = parse_mac(json.at("mac").get<std::string>());
+  if (!mac) throw std::out_of_range("mac: six hexadecimal bytes are wanted");
+  grant.mac = *mac;
+  if (json.contains("vlan")) grant.vlan = get<std::uint16_t>(json, "vlan");
+  return grant;
+}
+
+}  // namespace ladon::mh

@@ -1,0 +1,239 @@
+#include "mh/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "spec/ixgbevf.h"
+#include "spec/ntb.h"
+#include "spec/pci.h"
+
+namespace ladon::mh {
+
+namespace ntb = spec::ntb;
+namespace pci = spec::pci;
+
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+// Windows of one slot: register BAR and MSI-X BAR.
+constexpr std::uint16_t kWindowsPerSlot = 2;
+// Outbound windows of a compute host: memory, interrupts.
+constexpr std::uint16_t kMemoryWindow = 0, kMsiWindow = 1, kOutboundWindows = 2;
+// The compute host's processor in its own domain.
+constexpr pcie::Bdf kCpuRid{0};
+
+std::string host_name(pcie::Domain domain) {
+  return "host " + std::to_string(static_cast<unsigned>(domain));
+}
+std::string vf_name(const Grant& grant) {
+  return "VF " + std::to_string(grant.vf) + " of NIC " + std::to_string(grant.nic);
+}
+
+std::unexpected<PlanError> short_of(PlanProblem problem, const std::string& who, std::string_view what,
+                                    std::uint64_t needed, std::uint64_t there) {
+  return std::unexpected(PlanError{problem, needed, there,
+                                   who + ": " + std::string(what) + ": " + std::to_string(needed) +
+                                       " needed, " + std::to_string(there) + " there"});
+}
+std::unexpected<PlanError> wrong(PlanProblem problem, std::string message) {
+  return std::unexpected(PlanError{problem, 0, 0, std::move(message)});
+}
+
+using Step = std::expected<void, PlanError>;
+
+class Planner {
+ public:
+  Planner(const Inventory& inventory, const Intent& intent, const PlanLimits& limits)
+      : inventory_(inventory), intent_(intent), limits_(limits) {}
+
+  std::expected<Plan, PlanError> run() {
+    if (auto fine = check_unique(); !fine) return std::unexpected(fine.error());
+    for (const ComputeHost& host : intent_.hosts)
+      if (auto done = add_host(host); !done) return std::unexpected(done.error());
+    for (const Grant& grant : intent_.grants)
+      if (auto done = add_grant(grant); !done) return std::unexpected(done.error());
+    return std::move(plan_);
+  }
+
+ private:
+  Step check_unique() const {
+    for (auto a = intent_.grants.begin(); a != intent_.grants.end(); ++a)
+      for (auto b = intent_.grants.begin(); b != a; ++b) {
+        if (a->nic == b->nic && a->vf == b->vf)
+          return wrong(PlanProblem::vf_twice, vf_name(*a) + " is granted twice");
+        if (a->host == b->host && a->slot == b->slot)
+          return wrong(PlanProblem::slot_twice, host_name(a->host) + ": slot " + std::to_string(a->slot) +
+                                                    " is given " + vf_name(*b) + " and " + vf_name(*a));
+        if (a->nic == b->nic && a->mac == b->mac)
+          return wrong(PlanProblem::mac_twice,
+                       vf_name(*b) + " and " + vf_name(*a) + " have the same MAC " + to_string(a->mac));
+      }
+    return {};
+  }
+
+  [[nodiscard]] std::optional<std::uint16_t> ntb_to(pcie::Domain host) const {
+    const auto found = std::ranges::find(inventory_.ntbs, host, &Ntb::peer);
+    if (found == inventory_.ntbs.end()) return std::nullopt;
+    return static_cast<std::uint16_t>(found - inventory_.ntbs.begin());
+  }
+
+  // The link; and with the host's first VF the windows to its memory and interrupts and its processor's
+  // proxy.
+  Step add_host(const ComputeHost& host) {
+    const auto index = ntb_to(host.domain);
+    if (!index) return wrong(PlanProblem::no_such_host, host_name(host.domain) + ": no NTB leads there");
+    const Ntb& ntb = inventory_.ntbs[*index];
+    if (host.dma_span == 0 || host.dma_span % kPage != 0)
+      return wrong(PlanProblem::bad_span, host_name(host.domain) + ": the span of its DMA addresses, " +
+                                              std::to_string(host.dma_span) +
+                                              " bytes, must be a multiple of 4096 and not 0");
+    if (host.dma_span > ntb.dma_size)
+      return short_of(PlanProblem::dma_bar_short, host_name(host.domain), "bytes of the NTB's DMA BAR",
+                      host.dma_span, ntb.dma_size);
+    plan_.links.insert(*index);
+    if (std::ranges::none_of(intent_.grants, [&](const Grant& g) { return g.host == host.domain; }))
+      return {};
+    if (ntb.windows < kOutboundWindows)
+      return short_of(PlanProblem::windows_short, host_name(host.domain), "outbound windows",
+                      kOutboundWindows, ntb.windows);
+    plan_.windows[{*index, Direction::outbound, kMemoryWindow}] = {ntb::kDmaBar, 0, host.dma_span, BusAddr(0),
+                                                                   pcie::kReadWrite};
+    plan_.windows[{*index, Direction::outbound, kMsiWindow}] = {
+        ntb::kMsiBar, 0, pci::kInterruptLength, BusAddr(pci::kInterruptBase), pcie::kWriteOnly};
+    plan_.luts[{*index, Direction::inbound, 0}] = {kCpuRid, kFirstProxy};
+    plan_.domains[{DomainId::Kind::host, *index, 0}].rid =
+        pcie::Bdf(static_cast<std::uint16_t>(ntb.bdf.bus() << 8 | kFirstProxy));
+    return {};
+  }
+
+  Step add_grant(const Grant& grant) {
+    if (grant.nic >= inventory_.nics.size())
+      return short_of(PlanProblem::no_such_nic, vf_name(grant), "NICs", grant.nic + 1u,
+                      inventory_.nics.size());
+    const Nic& nic = inventory_.nics[grant.nic];
+    if (grant.vf >= nic.vfs)
+      return short_of(PlanProblem::no_such_vf, vf_name(grant), "VFs", grant.vf + 1u, nic.vfs);
+    return grant.host == pcie::kManagementDomain ? add_local(grant, nic) : add_remote(grant, nic);
+  }
+
+  // A VM of the management host itself: its part owns the VF's IOMMU domain, and no window is in the way.
+  Step add_local(const Grant& grant, const Nic& nic) {
+    if (grant.slot >= intent_.local_slots)
+      return short_of(PlanProblem::no_such_host, vf_name(grant), "slots of the management host",
+                      grant.slot + 1u, intent_.local_slots);
+    plan_.vfs[{grant.nic, grant.vf}] = {.grant = grant,
+                                        .requester = nic.vf_bdf(grant.vf).bits,
+                                        .vf_device = nic.vf_device,
+                                        .registers = nic.registers_of(grant.vf).bits(),
+                                        .msix = nic.msix_of(grant.vf).bits(),
+                                        .message_base = pci::kInterruptBase};
+    return {};
+  }
+
+  Step add_remote(const Grant& grant, const Nic& nic) {
+    const auto index = ntb_to(grant.host);
+    const auto host = std::ranges::find(intent_.hosts, grant.host, &ComputeHost::domain);
+    if (!index || host == intent_.hosts.end())
+      return wrong(PlanProblem::no_such_host,
+                   vf_name(grant) + ": " + host_name(grant.host) + " is not a compute host of this rack");
+    const Ntb& ntb = inventory_.ntbs[*index];
+    if (auto fits = check_room(grant, nic, ntb); !fits) return fits;
+
+    const auto proxy = static_cast<std::uint8_t>(kFirstProxy + grant.slot);
+    plan_.luts[{*index, Direction::outbound, grant.slot}] = {nic.vf_bdf(grant.vf), proxy};
+
+    const std::uint64_t stride = nic.vf_registers_size + nic.vf_msix_size;
+    const std::uint64_t registers = grant.slot * stride, msix = registers + nic.vf_registers_size;
+    add_register_window(*index, grant.slot * kWindowsPerSlot, registers, nic.vf_registers_size,
+                        nic.registers_of(grant.vf));
+    add_register_window(*index, grant.slot * kWindowsPerSlot + 1u, msix, nic.vf_msix_size,
+                        nic.msix_of(grant.vf));
+
+    IoSpace& space = plan_.domains[{DomainId::Kind::vf, grant.nic, grant.vf}];
+    space.rid = nic.vf_bdf(grant.vf);
+    space.mappings[Iova(0)] = {ntb.dma, host->dma_span, pcie::kReadWrite};
+    space.mappings[kMsiIova] = {ntb.msi, pci::kInterruptLength, pcie::kWriteOnly};
+
+    plan_.vfs[{grant.nic, grant.vf}] = {.grant = grant,
+                                        .requester = proxy,
+                                        .vf_device = nic.vf_device,
+                                        .registers = registers,
+                                        .msix = msix,
+                                        .message_base = kMsiIova.bits()};
+    return {};
+  }
+
+  Step check_room(const Grant& grant, const Nic& nic, const Ntb& ntb) const {
+    const std::string who = host_name(grant.host) + ", " + vf_name(grant);
+    const unsigned slots = grant.slot + 1u;
+    if (slots > ntb.lut_entries)
+      return short_of(PlanProblem::lut_short, who, "outbound look-up table entries", slots, ntb.lut_entries);
+    if (ntb.lut_entries == 0)
+      return short_of(PlanProblem::lut_short, who, "inbound look-up table entries", 1, 0);
+    if (slots * kWindowsPerSlot > ntb.windows)
+      return short_of(PlanProblem::windows_short, who, "inbound windows", slots * kWindowsPerSlot,
+                      ntb.windows);
+    if (slots > 256u - kFirstProxy)
+      return short_of(PlanProblem::proxies_short, who, "proxy functions", slots, 256u - kFirstProxy);
+    const std::uint64_t bytes = slots * (nic.vf_registers_size + nic.vf_msix_size);
+    if (bytes > limits_.register_bar)
+      return short_of(PlanProblem::register_bar_short, who, "bytes of the NTB's register BAR", bytes,
+                      limits_.register_bar);
+    return {};
+  }
+
+  // One BAR of a VF: a window for the compute host's stores, and the pages that its proxy may touch.
+  void add_register_window(std::uint16_t index, unsigned window, std::uint64_t offset, std::uint64_t length,
+                           BusAddr to) {
+    plan_.windows[{index, Direction::inbound, static_cast<std::uint16_t>(window)}] = {
+        ntb::kRegisterBar, offset, length, to, pcie::kReadWrite};
+    plan_.domains[{DomainId::Kind::host, index, 0}].mappings[Iova(to.bits())] = {to, length,
+                                                                                 pcie::kReadWrite};
+  }
+
+  const Inventory& inventory_;
+  const Intent& intent_;
+  const PlanLimits& limits_;
+  Plan plan_;
+};
+
+}  // namespace
+
+std::string_view name(PlanProblem problem) {
+  switch (problem) {
+    case PlanProblem::no_such_nic:
+      return "no such NIC";
+    case PlanProblem::no_such_vf:
+      return "no such VF";
+    case PlanProblem::no_such_host:
+      return "no such host";
+    case PlanProblem::vf_twice:
+      return "VF granted twice";
+    case PlanProblem::slot_twice:
+      return "slot used twice";
+    case PlanProblem::mac_twice:
+      return "MAC used twice";
+    case PlanProblem::windows_short:
+      return "windows short";
+    case PlanProblem::lut_short:
+      return "look-up table short";
+    case PlanProblem::proxies_short:
+      return "proxies short";
+    case PlanProblem::register_bar_short:
+      return "register BAR short";
+    case PlanProblem::dma_bar_short:
+      return "DMA BAR short";
+    case PlanProblem::bad_span:
+      return "bad span";
+    case PlanProblem::count_:
+      break;
+  }
+  return "?";
+}
+
+std::expected<Plan, PlanError> plan(const Inventory& inventory, const Intent& intent,
+                                    const PlanLimits& limits) {
+  return Planner(inventory, intent, limits).run();
+}
+
+}  // namespace ladon::mh

@@ -1,0 +1,162 @@
+// What the management host does once it runs: interrupts, words of the hosts' parts, violations of VFs.
+#include "mh/peer.h"
+#include "mh/service.h"
+
+namespace ladon::mh {
+
+namespace control = host::control;
+using Kind = ServiceEvent::Kind;
+
+void Service::report(ServiceEvent event) {
+  if (options_.on_event) options_.on_event(event);
+}
+
+void Service::report_failure(const Done& done) {
+  if (!done) report({.kind = Kind::failed, .vf = {}, .text = done.error().message});
+}
+
+void Service::run_once() {
+  while (const auto event = host_.next_event()) {
+    if (const auto* interrupt = std::get_if<host::Interrupt>(&*event)) {
+      // Others of this host's vectors belong to its own VMs' part.
+      if (interrupt->vector == control::kManagementControlVector)
+        look_at_peers_ = true;
+      else if (interrupt->vector - control::kManagementPfVector < pfs_.size())
+        look_at_pfs_ = true;
+    } else if (const auto* fault = std::get_if<host::Fault>(&*event)) {
+      report({.kind = Kind::fault, .vf = {}, .text = pcie::to_string(fault->rid) + ": " + fault->reason});
+    }
+  }
+  if (std::exchange(look_at_pfs_, false))
+    for (std::uint16_t nic = 0; nic < pfs_.size(); ++nic) {
+      const auto events = pfs_[nic]->service();
+      if (!events) report({.kind = Kind::failed, .vf = {}, .text = events.error().message});
+      for (const PfEvent& event : events.value_or(std::vector<PfEvent>{})) pf_event(nic, event);
+    }
+  if (std::exchange(look_at_peers_, false))
+    for (const auto& peer : peers_) peer->channel->poll();
+  for (const auto& peer : peers_)
+    while (!peer->inbox.empty()) {
+      const control::Message message = peer->inbox.front();
+      peer->inbox.pop_front();
+      take(*peer, message);
+    }
+}
+
+void Service::tick() {
+  for (const auto& pf : pfs_) pf->tick();
+  look_at_pfs_ = look_at_peers_ = true;
+  run_once();
+}
+
+std::optional<VfId> Service::vf_of(pcie::Domain host, std::uint8_t slot) const {
+  for (const auto& [vf, setup] : applier_->now().vfs)
+    if (setup.grant.host == host && setup.grant.slot == slot) return vf;
+  return std::nullopt;
+}
+
+void Service::take(Peer& peer, const control::Message& message) {
+  if (const auto* ready = std::get_if<control::Ready>(&message)) return take_ready(peer, ready->fresh);
+  if (const auto* detach = std::get_if<control::Detach>(&message)) return take_detach(peer, detach->slot);
+  if (const auto* revoked = std::get_if<control::Revoked>(&message)) return take_revoked(peer, revoked->slot);
+  if (const auto* attached = std::get_if<control::Attached>(&message)) {
+    const auto vf = vf_of(peer.domain, attached->slot);
+    if (!vf) return;
+    peer.used.insert(attached->slot);
+    report({.kind = Kind::attached, .host = peer.domain, .slot = attached->slot, .vf = *vf, .text = {}});
+  } else if (const auto* fault = std::get_if<control::FaultReport>(&message)) {
+    report({.kind = Kind::fault,
+            .host = peer.domain,
+            .slot = fault->slot,
+            .vf = vf_of(peer.domain, fault->slot).value_or(VfId{}),
+            .text = "reported by its host, reason " + std::to_string(fault->reason)});
+  }
+}
+
+void Service::take_ready(Peer& peer, bool fresh) {
+  peer.ready = true;
+  report({.kind = Kind::host_ready, .host = peer.domain, .vf = {}, .text = fresh ? "fresh" : "again"});
+  if (fresh) {
+    // It has lost its guests without detaching them.
+    for (const std::uint8_t slot : std::exchange(peer.used, {}))
+      if (const auto vf = vf_of(peer.domain, slot)) clean(*vf);
+    peer.revoking.clear();
+  }
+  assign_all(peer);
+}
+
+void Service::assign_all(Peer& peer) {
+  for (const auto& [vf, setup] : applier_->now().vfs)
+    if (setup.grant.host == peer.domain)
+      peer.channel->send(control::Assign{.slot = setup.grant.slot,
+                                         .vm = setup.grant.vm,
+                                         .requester = setup.requester,
+                                         .vf_device = setup.vf_device,
+                                         .registers = setup.registers,
+                                         .msix = setup.msix,
+                                         .message_base = setup.message_base,
+                                         .mac = setup.grant.mac});
+}
+
+void Service::take_detach(Peer& peer, std::uint8_t slot) {
+  if (const auto vf = vf_of(peer.domain, slot)) {
+    report({.kind = Kind::detaching, .host = peer.domain, .slot = slot, .vf = *vf, .text = {}});
+    report_failure(pfs_[vf->nic]->quiesce(vf->vf));
+  }
+  // A part whose VF is gone already gets its answer too: it waits for it.
+  peer.channel->send(control::Quiesced{slot});
+}
+
+void Service::take_revoked(Peer& peer, std::uint8_t slot) {
+  // The answer to Revoke: that VF has been scrubbed, and the slot may have another by now.
+  if (peer.revoking.erase(slot) != 0) return;
+  if (const auto vf = vf_of(peer.domain, slot)) {
+    clean(*vf);
+    peer.used.erase(slot);
+    report({.kind = Kind::free_again, .host = peer.domain, .slot = slot, .vf = *vf, .text = {}});
+  }
+  peer.channel->send(control::Scrubbed{slot});
+}
+
+void Service::clean(VfId vf) {
+  PfDriver& pf = *pfs_[vf.nic];
+  // Quiesced again: a part may lie about the order.
+  Done done = pf.quiesce(vf.vf);
+  if (done) done = pf.reset_and_scrub(vf.vf);
+  if (done) done = pf.resume(vf.vf);
+  report_failure(done);
+}
+
+void Service::pf_event(std::uint16_t nic, const PfEvent& event) {
+  if (event.kind == PfEvent::Kind::link)
+    return report({.kind = Kind::link, .vf = {nic, 0}, .text = event.reason != 0 ? "up" : "down"});
+  const VfId vf{nic, event.vf};
+  const auto owner = applier_->now().vfs.find(vf);
+  if (owner == applier_->now().vfs.end()) return;
+  const VfSetup& setup = owner->second;
+  report({.kind = Kind::fault,
+          .host = setup.grant.host,
+          .slot = setup.grant.slot,
+          .vf = vf,
+          .text = event.kind == PfEvent::Kind::flood ? "mailbox flood"
+                                                     : "NIC fault " + std::to_string(event.reason)});
+  act_on(vf, setup, event.reason);
+}
+
+void Service::act_on(VfId vf, const VfSetup& setup, std::uint32_t reason) {
+  if (setup.grant.on_fault == OnFault::reset) clean(vf);
+  if (setup.grant.on_fault == OnFault::quarantine && !pfs_[vf.nic]->quarantined(vf.vf)) {
+    report_failure(pfs_[vf.nic]->quarantine(vf.vf));
+    if (!journal_.quarantine(vf))
+      report_failure(std::unexpected(DriverError{"the journal cannot be written"}));
+    report({.kind = Kind::quarantined,
+            .host = setup.grant.host,
+            .slot = setup.grant.slot,
+            .vf = vf,
+            .text = {}});
+  }
+  if (Peer* peer = peer_of(setup.grant.host); peer != nullptr && peer->ready)
+    peer->channel->send(control::FaultReport{setup.grant.slot, static_cast<std::uint16_t>(reason)});
+}
+
+}  // namespace ladon::mh
