@@ -116,7 +116,7 @@ std::expected<void, VfError> VfDriver::open() {
 }
 
 void VfDriver::close() {
-  registers_.write32(ixgbevf::kEimc, (1u << ixgbevf::kVectors) - 1);
+  mask_interrupts();
   for (RxRing& ring : rx_) ring.stop();
   for (TxRing& ring : tx_) ring.stop();
 }
@@ -196,6 +196,10 @@ std::uint32_t VfDriver::take_causes() {
 
 void VfDriver::rearm(std::uint32_t vectors) {
   registers_.write32(ixgbevf::kEims, vectors);
+}
+
+void VfDriver::mask_interrupts() {
+  registers_.write32(ixgbevf::kEimc, (1u << ixgbevf::kVectors) - 1);
 }
 
 void VfDriver::set_interval(std::uint16_t vector, std::uint32_t microseconds) {

@@ -58,6 +58,7 @@ class VfDriver {
   // Interrupt causes as read (which clears them); then what the poll routine does at its end.
   [[nodiscard]] std::uint32_t take_causes();
   void rearm(std::uint32_t vectors);
+  void mask_interrupts();  // for drivers that poll
   void set_interval(std::uint16_t vector, std::uint32_t microseconds);
   // Hashes over both queues: key, redirection table (alternating) and types (X550).
   void set_up_rss();
