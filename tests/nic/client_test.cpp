@@ -142,7 +142,6 @@ TEST_F(Client, ChecksumsAreInserted) {
 }
 
 TEST_F(Client, AVlanTagIsInsertedAndStripped) {
-  ASSERT_TRUE(true);
   rig.wire().arriving.push_back([&] {
     FrameSpec spec{.destination = mac(0)};
     spec.vlan = std::uint16_t{0};  // a priority tag
@@ -251,7 +250,7 @@ RC_GTEST_PROP(ClientProperty, FramesArriveInOrderOrAreCounted, ()) {
     if (choice < 5) {
       FrameSpec spec = from_to(0, 1);
       spec.sequence = spec.seed = step;
-      spec.payload = random() % 1400;
+      spec.payload = 18 + random() % 1400;  // shorter frames are padded
       const Frame frame = client::make_frame(spec);
       rig.driver(0).tx().reclaim();
       if (rig.driver(0).tx().send(frame, {}, random() % 2 == 0)) expected.push_back(frame), ++sent_count;
