@@ -1,6 +1,7 @@
 #include "vfio/connection.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -91,6 +92,11 @@ void Connection::take_descriptors(msghdr& message) {
       incomplete_ = true;
     }
   }
+}
+
+bool Connection::hung_up() const {
+  pollfd state{socket_.get(), 0, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0;
 }
 
 bool Connection::send(ConstBytes message, int descriptor) {

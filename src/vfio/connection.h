@@ -51,6 +51,8 @@ class Connection {
   [[nodiscard]] bool send(ConstBytes message, int descriptor = -1);
   // Sends what waits. False as above.
   [[nodiscard]] bool flush();
+  // The client has closed its end; there may be messages left to read.
+  [[nodiscard]] bool hung_up() const;
   // Nothing more is sent or received: the loop sees a hang-up.
   void shut_down() { ::shutdown(socket_.get(), SHUT_RDWR); }
   [[nodiscard]] bool has_output() const { return !output_.empty(); }

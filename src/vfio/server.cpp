@@ -50,6 +50,9 @@ Server::~Server() {
 }
 
 void Server::accept() {
+  // The loop may report the next client before the end of the one before it.
+  if (client_ != nullptr && client_->connection.hung_up()) drop();
+  if (detaching_) return;
   auto socket = listener_.accept();
   if (!socket) return;
   if (client_ != nullptr) {
@@ -134,12 +137,17 @@ void Server::drop() {
   client_.reset();
   if (!attached) return;
   // The next client waits in the socket's queue until the device has let go of this one.
+  detaching_ = true;
   loop_.change(listener_.fd(), Events::none);
   device_.detached([link = std::weak_ptr(link_)](Status) {
     const auto alive = link.lock();
-    if (alive && alive->server != nullptr)
-      alive->server->loop_.change(alive->server->listener_.fd(), Events::readable);
+    if (alive && alive->server != nullptr) alive->server->detached();
   });
+}
+
+void Server::detached() {
+  if (!std::exchange(detaching_, false)) return;
+  loop_.change(listener_.fd(), Events::readable);
 }
 
 }  // namespace ladon::vfio

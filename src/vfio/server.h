@@ -65,6 +65,7 @@ class Server {
   void resume();
   void watch();
   void drop();
+  void detached();
 
   Listener listener_;
   EventLoop& loop_;
@@ -75,6 +76,7 @@ class Server {
   std::unique_ptr<Client> client_;
   bool in_client_ = false;  // the client's session is on the stack
   bool doomed_ = false;     // and is to end as soon as it is not
+  bool detaching_ = false;  // the device still lets go of the client before: the next one has to wait
   std::shared_ptr<Link> link_;
 };
 
