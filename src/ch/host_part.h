@@ -3,7 +3,7 @@
 //
 //   ch::HostPart part(bridge, {.slots = 2});
 //   if (auto started = part.start(); !started) ...started.error()
-//   part.slot(0)->attach(...);      // when the guest of slot 0 connects
+//   part.slot(0)->attach();         // when the guest of slot 0 connects
 //   part.poll();                    // about every 100 ms, besides interrupts
 #pragma once
 
@@ -56,10 +56,14 @@ class HostPart {
   [[nodiscard]] const std::optional<host::PciFunction>& ntb() const { return ntb_; }
 
  private:
+  void greet();
+  void send(const host::control::Message& message);
   void take(const host::Event& event);
   void take_message(const host::control::Message& message);
   [[nodiscard]] std::expected<std::unique_ptr<host::control::Port>, std::string> open_ntb(
       host::BlockingHost& host, const host::Description& description);
+  [[nodiscard]] std::expected<std::unique_ptr<host::control::Port>, std::string> open_page(
+      const host::Description& description);
 
   host::HostBridge& bridge_;
   PartOptions options_;
