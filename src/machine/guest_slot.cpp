@@ -16,12 +16,12 @@ constexpr std::uint64_t kConfigSize = 4096;
 vfio::Error error_of(ch::SlotRefusal refusal) {
   switch (refusal) {
     case ch::SlotRefusal::no_vf:
+    case ch::SlotRefusal::busy:
     case ch::SlotRefusal::not_at_once:
       return vfio::Error::busy;
     case ch::SlotRefusal::host_error:
       return vfio::Error::no_memory;
     case ch::SlotRefusal::bad_register:
-    case ch::SlotRefusal::bad_vector:
     case ch::SlotRefusal::bad_map:
     case ch::SlotRefusal::bad_unmap:
     case ch::SlotRefusal::count_:
@@ -137,7 +137,7 @@ vfio::Status GuestSlot::set_irqs(std::uint32_t index, std::uint32_t start, std::
     if (!adopted) return std::unexpected(vfio::Error::invalid);
     const std::size_t vector = start + i;
     vectors_[vector] = std::make_shared<EventFd>(std::move(*adopted));
-    slot_->set_vector(static_cast<std::uint16_t>(vector), [this, event = vectors_[vector]] {
+    (void)slot_->set_vector(static_cast<std::uint16_t>(vector), [this, event = vectors_[vector]] {
       ++interrupts_;
       (void)event->signal();
     });
@@ -149,7 +149,7 @@ vfio::Status GuestSlot::clear_irqs(std::uint32_t index, std::uint32_t start, std
   if (index != vfio::kMsixIrq) return {};
   for (std::uint32_t i = 0; i < count; ++i) {
     vectors_[start + i] = nullptr;
-    slot_->set_vector(static_cast<std::uint16_t>(start + i), {});
+    (void)slot_->set_vector(static_cast<std::uint16_t>(start + i), {});
   }
   return {};
 }
@@ -175,9 +175,7 @@ void GuestSlot::reset(vfio::Completion done) {
   done({});
 }
 
-void GuestSlot::attached() {
-  slot_->attach([](ch::VfSlot::Outcome) {});
-}
+void GuestSlot::attached() { (void)slot_->attach(); }
 
 void GuestSlot::clear_vectors() {
   for (auto& vector : vectors_) vector = nullptr;
@@ -186,7 +184,7 @@ void GuestSlot::clear_vectors() {
 void GuestSlot::detached(vfio::Completion done) {
   clear_vectors();
   config_.reset();
-  slot_->detach([done = std::move(done)](ch::VfSlot::Outcome outcome) mutable { done(status_of(outcome)); });
+  slot_->detach([done = std::move(done)]() mutable { done({}); });
 }
 
 }  // namespace ladon::machine

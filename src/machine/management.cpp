@@ -22,19 +22,17 @@ std::expected<mh::Intent, std::string> read_intent(const std::string& path) {
   return intent;
 }
 
-// A predecessor that is still connected, or whose epoch the journal has not seen, makes ours too small: try
-// above it.
-std::expected<std::unique_ptr<host::SocketBridge>, std::string> connect(const std::string& path,
-                                                                        mh::Journal& journal) {
-  auto epoch = static_cast<std::uint64_t>(journal.remembered().epoch) + 1;
-  auto bridge = host::SocketBridge::connect(path, host::Epoch{epoch});
-  if (!bridge && bridge.error().newest) {
-    epoch = static_cast<std::uint64_t>(*bridge.error().newest) + 1;
-    bridge = host::SocketBridge::connect(path, host::Epoch{epoch});
+// A predecessor whose epoch the journal has not seen makes ours too small: once more, then, from above it.
+std::expected<std::unique_ptr<host::SocketBridge>, std::string> connect(const std::string& path, mh::Journal& journal) {
+  for (;;) {
+    const auto epoch = mh::next_epoch(journal);
+    if (!epoch) return std::unexpected("the journal cannot be written");
+    auto bridge = host::SocketBridge::connect(path, *epoch);
+    if (bridge) return std::move(*bridge);
+    const auto& newest = bridge.error().newest;
+    if (!newest || *newest < *epoch) return std::unexpected(bridge.error().message);
+    if (!journal.take_over(*newest)) return std::unexpected("the journal cannot be written");
   }
-  if (!bridge) return std::unexpected(bridge.error().message);
-  if (!journal.take_over(host::Epoch{epoch})) return std::unexpected("the journal cannot be written");
-  return std::move(*bridge);
 }
 
 void log_event(const Log& log, const mh::ServiceEvent& event) {
@@ -62,7 +60,8 @@ std::expected<void, std::string> run_management(const ManagementOptions& options
   if (!service) return std::unexpected(service.error());
   auto next_tick = SteadyClock().now();
   while (!stop.load(std::memory_order_relaxed)) {
-    if (!(*bridge)->wait(kWaitMilliseconds) || !(*service)->run_once()) break;
+    if (!(*bridge)->wait(kWaitMilliseconds)) break;
+    (*service)->run_once();
     if (const auto now = SteadyClock().now(); now >= next_tick) {
       (*service)->tick();
       next_tick = now + std::chrono::seconds(1);

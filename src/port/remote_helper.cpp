@@ -47,7 +47,7 @@ bool map_user(const Setup& setup) {
 class Interface {
  public:
   explicit Interface(const char* name) : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    std::strncpy(request_.ifr_name, name, sizeof request_.ifr_name - 1);
+    std::memcpy(request_.ifr_name, name, std::min(std::strlen(name), sizeof request_.ifr_name - 1));
   }
   bool set_mac(const std::array<std::uint8_t, 6>& mac) {
     request_.ifr_hwaddr.sa_family = ARPHRD_ETHER;
