@@ -16,10 +16,7 @@ using ConstBytes = std::span<const std::byte>;
 
 template <std::unsigned_integral T>
 [[nodiscard]] constexpr T swap_bytes(T value) {
-  T swapped = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i)
-    swapped = static_cast<T>((swapped << (8 * (sizeof(T) > 1))) | ((value >> (8 * i)) & 0xFF));
-  return swapped;
+  return std::byteswap(value);
 }
 
 // The caller has checked that sizeof(T) bytes are there.

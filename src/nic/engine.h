@@ -102,6 +102,7 @@ class Engine {
  private:
   struct Direction {
     VfMask to = 0;
+    [[nodiscard]] bool one() const { return to != 0 && (to & (to - 1)) == 0; }
     bool outside = false;  // to the wire, too
     bool reserved = false;
   };

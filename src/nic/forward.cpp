@@ -33,7 +33,7 @@ Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender)
   source.rewind();
   if (source.outstanding() != 0 && !source.can_stage()) return Forwarded::wait;
   const Direction direction = direct(frame, sender);
-  if (std::has_single_bit(direction.to) && !direction.outside) [[likely]]
+  if (direction.one() && !direction.outside) [[likely]]
     return forward_to(*vfs_[static_cast<std::size_t>(std::countr_zero(direction.to))], frame, source, sender);
   if (direction.to == 0 && !direction.outside) {
     drop_unroutable(direction, sender);

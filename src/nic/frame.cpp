@@ -2,29 +2,7 @@
 
 #include <algorithm>
 
-#include "nic/offload/checksum.h"
-#include "nic/offload/packet_type.h"
-
 namespace ladon::nic {
-
-void describe(Frame& frame) {
-  if (frame.parsed) return;
-  frame.parsed = true;
-  frame.headers = offload::parse_frame(frame.head, frame.length);
-  offload::ChecksumStatus found;
-  if (frame.verify) {
-    found = offload::verify_checksums(frame.headers, frame.head, frame.rest);
-  } else {
-    // Between functions the transport's checksum is known to be good if the device has made it; otherwise it
-    // is left to the receiver, as it was to the sender.
-    found = offload::verify_ip_checksum(frame.headers, frame.head);
-    found.udp = frame.headers.transport == offload::Transport::udp;
-    found.transport_checked = frame.headers.transport != offload::Transport::none &&
-                              frame.transport_checked_at == frame.headers.transport_offset;
-  }
-  frame.info = offload::packet_type(frame.headers);
-  frame.status = offload::status_bits(found);
-}
 
 void copy_part(const Frame& frame, std::uint32_t offset, std::uint32_t length, std::byte* to) {
   const auto take = [&](ConstBytes piece) {

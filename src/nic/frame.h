@@ -28,13 +28,16 @@ struct Frame {
   std::uint32_t transport_checked_at = 0;
   bool verify = false;  // checksums are to be verified: the frame came from the wire
 
-  // What the headers say, once anyone has asked.
-  bool parsed = false;
-  offload::FrameHeaders headers;
-  std::uint32_t info = 0, status = 0;  // packet type and checksum bits of the receive write-back
+  // What the write-back says of the frame, once described: packet type and checksum bits.
+  bool described = false;
+  std::uint32_t info = 0, status = 0;
+  std::optional<offload::FrameHeaders> headers;  // once anyone has needed them
 };
 
-// Parses the headers and finds what the write-back says of them, once.
+// Parses the headers, once.
+const offload::FrameHeaders& headers_of(Frame& frame);
+
+// Finds `info` and `status`, once.
 void describe(Frame& frame);
 
 // Copies the frame's bytes from `offset` on, `length` of them, all of which exist.

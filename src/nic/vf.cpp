@@ -42,7 +42,7 @@ Vf::Admission Vf::admit(Frame& frame) {
   describe(frame);
   unsigned queue = 0;
   if (rss_.enabled()) {
-    result.rss = rss_.hash(frame.headers, frame.head);
+    result.rss = rss_.hash(headers_of(frame), frame.head);
     if (result.rss.type != offload::RssType::none) queue = rss_.queue(result.rss.hash);
   }
   RxQueue* const found = rx_[queue].get();

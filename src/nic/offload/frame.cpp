@@ -133,34 +133,33 @@ std::string_view name(FrameFlaw flaw) {
   return flaw < FrameFlaw::count_ ? kNames[static_cast<std::size_t>(flaw)] : "unknown";
 }
 
-LinkHeader parse_link(ConstBytes snapshot) {
-  LinkHeader link;
+void parse_link(ConstBytes snapshot, LinkHeader& link) {
+  link = LinkHeader{};
   if (snapshot.size() < kEthernetHeader) {
     link.flaw = FrameFlaw::short_frame;
-    return link;
+    return;
   }
   std::memcpy(link.destination.bytes.data(), &snapshot[0], 6);
   std::memcpy(link.source.bytes.data(), &snapshot[6], 6);
   link.ethertype = load_be<std::uint16_t>(&snapshot[12]);
   link.length = kEthernetHeader;
-  if (link.ethertype != static_cast<std::uint16_t>(Ethertype::vlan)) return link;
+  if (link.ethertype != static_cast<std::uint16_t>(Ethertype::vlan)) return;
   if (snapshot.size() < kEthernetHeader + kVlanTag) {
     link.flaw = FrameFlaw::truncated_vlan;
-    return link;
+    return;
   }
   link.tagged = true;
   link.tag = load_be<std::uint16_t>(&snapshot[14]);
   link.ethertype = load_be<std::uint16_t>(&snapshot[16]);
   link.length = kEthernetHeader + kVlanTag;
-  return link;
 }
 
-FrameHeaders parse_frame(ConstBytes snapshot, std::uint32_t frame_length) {
+void parse_frame(ConstBytes snapshot, std::uint32_t frame_length, FrameHeaders& headers) {
+  headers = FrameHeaders{};
   snapshot = snapshot.first(std::min<std::size_t>(snapshot.size(), frame_length));
-  FrameHeaders headers;
-  headers.link = parse_link(snapshot);
+  parse_link(snapshot, headers.link);
   headers.flaw = headers.link.flaw;
-  if (headers.flaw != FrameFlaw::none) return headers;
+  if (headers.flaw != FrameFlaw::none) return;
   headers.network_offset = headers.link.length;
   switch (static_cast<Ethertype>(headers.link.ethertype)) {
     case Ethertype::ipv4:
@@ -170,10 +169,9 @@ FrameHeaders parse_frame(ConstBytes snapshot, std::uint32_t frame_length) {
       headers.flaw = parse_ipv6(headers, snapshot, frame_length);
       break;
     default:
-      return headers;
+      return;
   }
   if (headers.flaw == FrameFlaw::none) headers.flaw = parse_transport(headers, snapshot);
-  return headers;
 }
 
 }  // namespace ladon::nic::offload

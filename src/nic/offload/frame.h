@@ -63,10 +63,21 @@ struct FrameHeaders {
   std::uint32_t network_end = 0;       // where the IP packet ends; the frame may go on with padding
 };
 
-[[nodiscard]] LinkHeader parse_link(ConstBytes snapshot);
+void parse_link(ConstBytes snapshot, LinkHeader& link);
+[[nodiscard]] inline LinkHeader parse_link(ConstBytes snapshot) {
+  LinkHeader link;
+  parse_link(snapshot, link);
+  return link;
+}
 
 // `snapshot` is the first min(frame_length, kMaxSnapshot) bytes or more of a frame of `frame_length` bytes
-// without FCS. A header outside the snapshot counts as truncated.
-[[nodiscard]] FrameHeaders parse_frame(ConstBytes snapshot, std::uint32_t frame_length);
+// without FCS. A header outside the snapshot counts as truncated. The result is written in place: it is the
+// last thing that a fast path wants to copy.
+void parse_frame(ConstBytes snapshot, std::uint32_t frame_length, FrameHeaders& headers);
+[[nodiscard]] inline FrameHeaders parse_frame(ConstBytes snapshot, std::uint32_t frame_length) {
+  FrameHeaders headers;
+  parse_frame(snapshot, frame_length, headers);
+  return headers;
+}
 
 }  // namespace ladon::nic::offload
