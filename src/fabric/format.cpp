@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include "base/table.h"
 
 namespace ladon::fabric {
 
@@ -61,13 +60,6 @@ std::string describe(const Tables& tables, const Fault& fault) {
                      pcie::to_string(fault.rid));
 }
 
-using Columns = std::array<std::string, 9>;
-
-Columns columns(const HopRow& row) {
-  return {row.direction,  row.segment,     row.domain, row.component, row.table,
-          row.address_in, row.address_out, row.rid_in, row.rid_out};
-}
-
 }  // namespace
 
 std::vector<HopRow> rows(const Tables& tables, const Resolution& resolution) {
@@ -88,22 +80,22 @@ std::string describe_outcome(const Tables& tables, const Resolution& resolution)
 
 std::string format_table(const Tables& tables, const pcie::Transaction& transaction,
                          const Resolution& resolution) {
-  std::vector<Columns> lines{{"way", "segment", "domain", "component", "table", "address in", "address out",
-                              "requester in", "requester out"}};
-  for (const HopRow& row : rows(tables, resolution)) lines.push_back(columns(row));
-  std::array<std::size_t, 9> widths{};
-  for (const auto& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  std::string text =
-      fmt::format("{} of {} bytes at {:#x}\n", transaction.access == pcie::Access::read ? "read" : "write",
-                  transaction.length, pcie::address_bits(transaction.address));
-  for (const auto& line : lines) {
-    std::string one;
-    for (std::size_t i = 0; i < line.size(); ++i) one += fmt::format("{:<{}}  ", line[i], widths[i]);
-    one.erase(one.find_last_not_of(' ') + 1);
-    text += one + '\n';
-  }
-  return text + describe_outcome(tables, resolution) + '\n';
+  ladon::Table table({{"way"},
+                      {"segment"},
+                      {"domain"},
+                      {"component"},
+                      {"table"},
+                      {"address in"},
+                      {"address out"},
+                      {"requester in"},
+                      {"requester out"}});
+  for (const HopRow& r : rows(tables, resolution))
+    table.add_row({r.direction, r.segment, r.domain, r.component, r.table, r.address_in, r.address_out,
+                   r.rid_in, r.rid_out});
+  return fmt::format("{} of {} bytes at {:#x}\n{}{}\n",
+                     transaction.access == pcie::Access::read ? "read" : "write", transaction.length,
+                     pcie::address_bits(transaction.address), table.to_string(),
+                     describe_outcome(tables, resolution));
 }
 
 }  // namespace ladon::fabric

@@ -19,7 +19,8 @@ Walk::Walk(const Tables& tables, const pcie::Transaction& transaction, Resolutio
       domain_(transaction.domain),
       rid_(transaction.rid),
       at_(pcie::address_bits(transaction.address)),
-      translated_(std::holds_alternative<BusAddr>(transaction.address)),
+      translated_(std::holds_alternative<BusAddr>(transaction.address) &&
+                  std::holds_alternative<pcie::EndpointOrigin>(transaction.origin)),
       below_(at_),
       above_(~at_) {}
 
@@ -33,6 +34,7 @@ void Walk::run() {
 }
 
 Walk::Place Walk::begin() {
+  if (std::holds_alternative<pcie::EndpointOrigin>(transaction_.origin)) domain_ = pcie::kManagementDomain;
   const bool from_vm = std::holds_alternative<pcie::VmOrigin>(transaction_.origin);
   const auto* from_device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin);
   const ComponentId entry{from_device ? ComponentKind::endpoint : ComponentKind::processor, domain_,
@@ -101,7 +103,6 @@ Walk::Place Walk::enter_endpoint_port(std::uint16_t endpoint) {
       return refuse(here, Table::entry, Reason::bus_master_off);
   }
   note(here, Table::entry);
-  domain_ = pcie::kManagementDomain;
   port_ = table.port;
   return Place::switch_from_below;
 }
