@@ -16,7 +16,11 @@ class PfEvents {
 
   void mailbox(std::uint16_t vf) { note(mailbox_, vf, spec::pf::kCauseMailbox); }
   void fault(std::uint16_t vf) { note(fault_, vf, spec::pf::kCauseFault); }
-  void reset(std::uint16_t vf) { note(flr_, vf, spec::pf::kCauseFlr); }
+  // Its reset takes an unanswered request with it.
+  void reset(std::uint16_t vf) {
+    mailbox_done(vf);
+    note(flr_, vf, spec::pf::kCauseFlr);
+  }
   void link() { raise(spec::pf::kCauseLink); }
   void mailbox_done(std::uint16_t vf) { mailbox_ &= ~bit(vf); }
   // The function has been scrubbed: nothing of it is pending.

@@ -172,13 +172,17 @@ void Vf::set_policy(const VfPolicy& policy) {
   refresh();
 }
 
-void Vf::reset() {
+void Vf::reset_registers() {
   for (auto& queue : rx_) queue->reset();
   for (auto& queue : tx_) queue->reset();
   interrupts_.reset();
   mailbox_.clear();
   rss_.reset();
   split_types_ = 0;
+}
+
+void Vf::reset() {
+  reset_registers();
   engine_.flr_pending(index_);
 }
 
@@ -194,8 +198,12 @@ void Vf::scrub() {
   mac_bits_ = 0;
   engine_.fabric().forget(index_);
   engine_.forget_filters(index_);
-  function_level_reset();
+  config_.reset();
+  msix_.reset();
+  reset_registers();
+  refresh();
   engine_.clear_pending(index_);
+  engine_.decode_changed();
   scrub_wanted_ = true;
   quieted();
 }

@@ -118,6 +118,7 @@ class Vf final : public pcie::Function {
  private:
   struct Map;  // the register table, vf_registers.cpp
   struct Table;
+  void reset_registers();
   void reset();  // VFCTRL.RST
   void function_level_reset();
   void finish_scrub();

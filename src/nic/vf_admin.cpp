@@ -64,7 +64,7 @@ void VfAdmin::write_control(std::uint32_t, std::uint32_t value) {
 }
 
 std::uint32_t VfAdmin::read_status(std::uint32_t) {
-  const bool quiesced = !vf_.running() && vf_.quiet();
+  const bool quiesced = !vf_.policy().has(reg::kVfEnable) && vf_.quiet();
   return (quiesced ? reg::kVfQuiesced : 0) | (vf_.rings_on() ? reg::kVfRingsOn : 0) |
          (vf_.scrubbed() ? reg::kVfScrubbed : 0);
 }

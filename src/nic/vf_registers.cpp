@@ -204,6 +204,7 @@ std::uint32_t Vf::read_register(std::uint8_t bar, std::uint64_t offset) {
 }
 
 void Vf::write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value) {
+  scrubbed_ = false;
   if (bar == reg::kRegisterBar) {
     Table::kRegisters.write(*this, offset, value);
     if (interrupts_.due()) engine_.touch(index_);
