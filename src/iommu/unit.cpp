@@ -6,11 +6,16 @@ namespace ladon::iommu {
 
 namespace {
 
-std::uint64_t offset_of_largest(const AddressSpaceTable& table) {
-  const auto& all = table.mappings();
+void set_base(DomainTable& domain) {
+  const auto& all = domain.mappings.mappings();
   const auto largest = std::max_element(
       all.begin(), all.end(), [](const auto& a, const auto& b) { return a.from.span() < b.from.span(); });
-  return largest == all.end() ? 0 : largest->to.bits() - largest->from.first().bits();
+  domain.distance = 0;
+  domain.downwards = false;
+  if (largest == all.end()) return;
+  const std::uint64_t from = largest->from.first().bits(), to = largest->to.bits();
+  domain.downwards = to < from;
+  domain.distance = domain.downwards ? from - to : to - from;
 }
 
 // `table` with `mapping` where it has nothing yet: what is stale already stays as it is.
@@ -73,7 +78,7 @@ std::expected<void, TableError> Unit::map(DomainId id, const Mapping<Iova>& mapp
   if (!mappings) return std::unexpected(mappings.error());
   auto next = std::make_shared<DomainTable>(*it->second);
   next->mappings = std::move(*mappings);
-  next->offset = offset_of_largest(next->mappings);
+  set_base(*next);
   it->second = std::move(next);
   return {};
 }
@@ -89,7 +94,7 @@ std::expected<void, TableError> Unit::unmap(DomainId id, const Range<Iova>& rang
   else
     iotlb_.erase(id, range);
   next->mappings = std::move(*mappings);
-  next->offset = offset_of_largest(next->mappings);
+  set_base(*next);
   it->second = std::move(next);
   return {};
 }

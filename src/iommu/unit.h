@@ -50,8 +50,10 @@ struct Grants {
 struct DomainTable {
   DomainId id{};
   AddressSpaceTable mappings;
-  AddressSpaceTable stale;   // unmapped, and still in the IOTLB: usable until the next flush
-  std::uint64_t offset = 0;  // target - Iova of the largest mapping, modulo 2^64; 0 without mappings
+  AddressSpaceTable stale;  // unmapped, and still in the IOTLB: usable until the next flush
+  // Of the largest mapping: the distance from Iova to target, and which way. 0 without mappings.
+  std::uint64_t distance = 0;
+  bool downwards = false;
 };
 
 struct Device {

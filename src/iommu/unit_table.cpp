@@ -35,14 +35,15 @@ DmaAnswer check_target(Iova at, BusAddr to, const Range<Iova>& extent) {
   return answer;
 }
 
-// `offset` (modulo 2^64: mappings may lead downwards) added to every address of `extent` around `at`; refused
-// where the sum leaves the address space.
-DmaAnswer add_offset(Iova at, std::uint64_t offset, const Range<Iova>& extent) {
-  const bool down = (offset >> 63) != 0;
+// Every address of `extent` around `at` moved by `distance`; refused where that leaves the address space.
+DmaAnswer move(Iova at, std::uint64_t distance, bool down, const Range<Iova>& extent) {
   const Iova end(~std::uint64_t{0});
-  const Iova limit(down ? ~offset + 1 : end.bits() - offset);
+  const Iova limit(down ? distance : end.bits() - distance);
   const auto fits = down ? Range<Iova>::between(limit, end) : Range<Iova>::between(Iova(0), limit);
-  if (fits->contains(at)) return check_target(at, BusAddr(at.bits() + offset), *extent.intersect(*fits));
+  if (fits->contains(at)) {
+    const BusAddr to(down ? at.bits() - distance : at.bits() + distance);
+    return check_target(at, to, *extent.intersect(*fits));
+  }
   const auto misfits = down ? Range<Iova>::between(Iova(0), Iova(limit.bits() - 1))
                             : Range<Iova>::between(Iova(limit.bits() + 1), end);
   return {.to = std::unexpected(Reason::wraps), .extent = *extent.intersect(*misfits), .stale = false};
@@ -64,9 +65,9 @@ DmaAnswer translate_in(const DomainTable& domain, Enforcement enforcement, Iova 
     case Enforcement::full:
       break;
     case Enforcement::offset:
-      return add_offset(at, domain.offset, extent);
+      return move(at, domain.distance, domain.downwards, extent);
     case Enforcement::passthrough:
-      return add_offset(at, 0, extent);
+      return move(at, 0, false, extent);
   }
   return {.to = std::unexpected(found.mapped ? Reason::no_permission : Reason::not_mapped),
           .extent = extent,
@@ -115,7 +116,7 @@ DmaAnswer UnitTable::translate(pcie::Bdf rid, Iova at, pcie::Access access, bool
     if (has_pasid && !device->grants.pasid)
       return {.to = std::unexpected(Reason::pasid), .extent = everywhere, .stale = false};
   }
-  if (device == nullptr) return add_offset(at, 0, everywhere);
+  if (device == nullptr) return move(at, 0, false, everywhere);
   return translate_in(*device->domain, enforcement, at, access);
 }
 

@@ -145,6 +145,8 @@ class Rig : public Listener {
 inline std::string why(const Resolution& r) {
   return r.refused() ? std::string(name(r.fault()->reason)) : std::string();
 }
-inline std::string why(Reason reason) { return std::string(name(reason)); }
+inline std::string why(Reason reason) {
+  return std::string(name(reason));
+}
 
 }  // namespace ladon::fabric::test
