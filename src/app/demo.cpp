@@ -52,8 +52,9 @@ struct Demo {
               const std::string& kind) {
     const auto answer =
         from.shell.run(lab::iperf_command(address, seconds), kCommand + std::chrono::seconds(seconds));
-    const auto rate = answer ? lab::parse_iperf(answer->text()) : std::nullopt;
-    report.streams.push_back({from.name(), to, kind, rate.value_or(0) > 0, rate.value_or(0) / 1e9});
+    double bits_per_second = 0;
+    if (answer) bits_per_second = lab::parse_iperf(answer->text()).value_or(0);
+    report.streams.push_back({from.name(), to, kind, bits_per_second > 0, bits_per_second / 1e9});
   }
 
   void between_guests(const Progress& progress) {
