@@ -68,9 +68,11 @@ Done PfDriver::adopt(std::uint16_t vf, const Grant& grant) {
   VfState& state = vfs_[vf];
   state.grant = grant;
   state.enabled = (load_vf(vf, pf::kVfControl) & pf::kVfEnable) != 0;
-  // The driver behind the VF goes on as negotiated only while word 0 keeps CTS; so the device remembers.
-  state.clear_to_send = (load_vf(vf, pf::kVfMailboxMemory) & vfr::kMessageCts) != 0;
-  if (state.clear_to_send) state.api = 4;
+  // What was negotiated cannot be read back. A VF that never was may talk too early then, which harms nobody:
+  // each message is checked for itself; but one that was must not be refused, because its driver would start
+  // anew.
+  state.clear_to_send = state.enabled;
+  if (state.enabled) state.api = 4;
   state.receive_mode = load_vf(vf, pf::kVfReceiveMode);
   return outcome("adopt");
 }

@@ -49,8 +49,7 @@ class PfDriver {
 
   // Checks the device, turns the wire and its interrupts on. `in_use`: nothing is reset.
   [[nodiscard]] Done start(bool in_use);
-  // A VF that a predecessor of this driver has enabled: what it has negotiated is read back, nothing is
-  // written.
+  // A VF that a predecessor of this driver has enabled: taken as having negotiated, nothing is written.
   [[nodiscard]] Done adopt(std::uint16_t vf, const Grant& grant);
   // Identity and policies, then bus mastering, MSI-X and rings.
   [[nodiscard]] Done enable(std::uint16_t vf, const Grant& grant);

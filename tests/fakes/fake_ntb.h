@@ -1,0 +1,108 @@
+// The registers of an NTB that both its sides share; what it would translate is there to be looked at.
+#pragma once
+
+#include <array>
+#include <map>
+
+#include "fakes/fake_host.h"
+#include "spec/ntb.h"
+#include "spec/pci.h"
+
+namespace ladon::fakes {
+
+class FakeNtb {
+ public:
+  explicit FakeNtb(std::uint16_t peer, std::uint32_t windows = 16, std::uint32_t lut = 32)
+      : peer_(peer), shape_(windows | lut << 8) {}
+
+  // Called when a side is rung.
+  std::function<void()> ring_management, ring_link;
+
+  static pcie::ConfigSpace management_space(std::uint64_t dma_size = 1ull << 36) {
+    auto space = pcie::ConfigSpace::endpoint(
+        {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kNtbDevice, .class_code = 0x068000});
+    space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
+    space.add_bar(1, pcie::BarKind::memory32, spec::ntb::kMsiBarSize);
+    space.add_bar(2, pcie::BarKind::memory64_prefetchable, dma_size);
+    space.add_express(pcie::PortType::endpoint, false);
+    return space;
+  }
+  static pcie::ConfigSpace link_space() {
+    auto space = pcie::ConfigSpace::endpoint(
+        {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kNtbLinkDevice, .class_code = 0x068000});
+    space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
+    space.add_bar(2, pcie::BarKind::memory64_prefetchable, 64 << 20);
+    space.add_express(pcie::PortType::endpoint, false);
+    return space;
+  }
+  void connect_management(FakeFunction& f) {
+    f.read = [this](int, unsigned, std::uint64_t offset) { return read(0, offset); };
+    f.write = [this](int, unsigned, std::uint64_t offset, std::uint64_t value) {
+      write(0, offset, static_cast<std::uint32_t>(value));
+    };
+  }
+  // `registers`: what stores and loads in the link side's register BAR do.
+  void connect_link(FakeFunction& f) {
+    f.read = [this](int, unsigned bar, std::uint64_t offset) {
+      return bar == 0 ? read(1, offset) : window_read ? window_read(offset) : ~std::uint64_t{0};
+    };
+    f.write = [this](int, unsigned bar, std::uint64_t offset, std::uint64_t value) {
+      if (bar == 0) return write(1, offset, static_cast<std::uint32_t>(value));
+      if (window_write) window_write(offset, value);
+    };
+  }
+  std::function<std::uint64_t(std::uint64_t offset)> window_read;
+  std::function<void(std::uint64_t offset, std::uint64_t value)> window_write;
+
+  [[nodiscard]] std::uint32_t reg(std::uint64_t offset) const {
+    const auto found = registers_.find(offset);
+    return found == registers_.end() ? 0 : found->second;
+  }
+  void set(std::uint64_t offset, std::uint32_t value) { registers_[offset] = value; }
+  // All windows and look-up entries that are on, with what they hold.
+  [[nodiscard]] std::map<std::uint64_t, std::uint32_t> tables() const {
+    std::map<std::uint64_t, std::uint32_t> on;
+    const auto take = [&](std::uint64_t bank, std::uint64_t stride, std::uint64_t count, std::uint32_t bit) {
+      for (std::uint64_t i = 0; i < count; ++i) {
+        const std::uint64_t at = bank + i * stride;
+        if ((reg(at) & bit) == 0) continue;
+        for (std::uint64_t o = 0; o < stride; o += 4) on[at + o] = reg(at + o);
+      }
+    };
+    namespace ntb = spec::ntb;
+    for (const auto bank : {ntb::kOutbound, ntb::kInbound})
+      take(bank, ntb::kWindowStride, ntb::kMaxWindows, ntb::kWindowEnable);
+    for (const auto bank : {ntb::kLutOutbound, ntb::kLutInbound})
+      take(bank, ntb::kLutStride, ntb::kMaxLut, ntb::kLutValid);
+    return on;
+  }
+  int writes = 0;  // to windows and look-up tables
+
+ private:
+  std::uint64_t read(int side, std::uint64_t offset) const {
+    namespace ntb = spec::ntb;
+    if (offset == ntb::kId) return ntb::kMagic;
+    if (offset == ntb::kSide) return static_cast<std::uint64_t>(side);
+    if (offset == ntb::kShape) return side == 0 ? shape_ : 0;
+    if (offset == ntb::kPeer) return side == 0 ? peer_ : 0;
+    if (side == 1 && offset < ntb::kScratchpads) return 0;
+    return reg(offset);
+  }
+  void write(int side, std::uint64_t offset, std::uint32_t value) {
+    namespace ntb = spec::ntb;
+    if (offset == ntb::kDoorbellPeer) {
+      const auto& ring = side == 0 ? ring_link : ring_management;
+      if (ring) ring();
+      return;
+    }
+    if (side == 1 && offset < ntb::kScratchpads) return;
+    if (offset >= ntb::kOutbound && offset < ntb::kScratchpads) ++writes;
+    registers_[offset] = value;
+  }
+
+  std::uint16_t peer_;
+  std::uint32_t shape_;
+  std::map<std::uint64_t, std::uint32_t> registers_;
+};
+
+}  // namespace ladon::fakes

@@ -1,0 +1,57 @@
+// A management host's bus with a switch, NTBs to compute hosts and one NIC; each compute host with its side
+// of its NTB. Registers only: nothing is translated.
+#pragma once
+
+#include "fakes/fake_nic.h"
+#include "fakes/fake_ntb.h"
+#include "host/control.h"
+
+namespace ladon::fakes {
+
+inline pcie::ConfigSpace port_space(pcie::PortType type) {
+  auto space = pcie::ConfigSpace::bridge(
+      {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kSwitchDevice, .class_code = 0x060400});
+  space.add_express(type, false);
+  if (type != pcie::PortType::upstream) space.add_acs();
+  return space;
+}
+
+class FakeRack {
+ public:
+  explicit FakeRack(std::uint16_t compute_hosts = 2, std::uint16_t vfs = 8, std::uint32_t windows = 16,
+                    std::uint32_t lut = 32)
+      : nic(vfs) {
+    auto& root = mh.add(port_space(pcie::PortType::root_port), 0x08);
+    auto& upstream = mh.add(port_space(pcie::PortType::upstream), 0, &root);
+    for (std::uint16_t k = 1; k <= compute_hosts; ++k) {
+      auto& port =
+          mh.add(port_space(pcie::PortType::downstream), static_cast<std::uint8_t>(k << 3), &upstream);
+      ntbs.push_back(std::make_unique<FakeNtb>(k, windows, lut));
+      ntbs.back()->connect_management(mh.add(FakeNtb::management_space(), 0, &port));
+      add_compute_host(k);
+    }
+    auto& port = mh.add(port_space(pcie::PortType::downstream),
+                        static_cast<std::uint8_t>((compute_hosts + 1) << 3), &upstream);
+    nic.connect(mh.add(FakeNic::pf_space(vfs), 0, &port));
+    nic.interrupt = [this] { mh.raise(host::control::kManagementPfVector); };
+  }
+
+  FakeHost mh;
+  std::vector<std::unique_ptr<FakeHost>> chs;
+  std::vector<std::unique_ptr<FakeNtb>> ntbs;
+  FakeNic nic;
+
+ private:
+  void add_compute_host(std::uint16_t k) {
+    chs.push_back(std::make_unique<FakeHost>());
+    FakeHost& ch = *chs.back();
+    ch.description.domain = pcie::Domain{k};
+    FakeNtb& ntb = *ntbs.back();
+    auto& root = ch.add(port_space(pcie::PortType::root_port), 0x08);
+    ntb.connect_link(ch.add(FakeNtb::link_space(), 0, &root));
+    ntb.ring_link = [&ch] { ch.raise(host::control::kPartControlVector); };
+    ntb.ring_management = [this] { mh.raise(host::control::kManagementControlVector); };
+  }
+};
+
+}  // namespace ladon::fakes
