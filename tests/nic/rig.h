@@ -108,6 +108,7 @@ class Rig {
   [[nodiscard]] client::Mmio& registers(std::uint16_t vf) { return *registers_[vf]; }
   [[nodiscard]] client::VfDriver& driver(std::uint16_t vf) { return *drivers_[vf]; }
   [[nodiscard]] client::MemoryPort& port(std::uint16_t vf) { return *ports_[vf + 1u]; }
+  [[nodiscard]] client::MemoryPort& pf_port() { return *ports_[0]; }
   [[nodiscard]] client::GuestMemory memory(std::uint16_t vf) { return memories_[vf + 1u]->memory(); }
 
  private:
