@@ -48,11 +48,12 @@ class Guest {
 
   void act() {
     using Action = void (Guest::*)();
-    static constexpr std::array<Action, 16> kActions{
+    static constexpr std::array<Action, 17> kActions{
         &Guest::write_register, &Guest::read_register, &Guest::put_data,      &Guest::put_data,
         &Guest::put_context,    &Guest::put_receive,   &Guest::write_tail,    &Guest::write_tail,
         &Guest::poke_memory,    &Guest::poll,          &Guest::complete,      &Guest::advance,
-        &Guest::configure,      &Guest::send_frame,    &Guest::wire_receives, &Guest::manage};
+        &Guest::configure,      &Guest::send_frame,    &Guest::wire_receives, &Guest::manage,
+        &Guest::reopen};
     (this->*kActions[data_.ConsumeIntegralInRange<std::size_t>(0, kActions.size() - 1)])();
   }
 
@@ -188,6 +189,12 @@ class Guest {
         function.config_write(data_.ConsumeIntegralInRange<std::uint16_t>(0, 1023) * 4, 4,
                               data_.ConsumeIntegral<std::uint32_t>());
     }
+  }
+
+  // The driver starts over, as after a fault; what it cannot get it does without.
+  void reopen() {
+    client::enable_function(rig_.function(kGuest));
+    if (rig_.driver(kGuest).probe()) static_cast<void>(rig_.driver(kGuest).open());
   }
 
   // A frame as a well-behaved driver sends it, to a neighbour or to all.

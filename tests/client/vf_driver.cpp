@@ -91,10 +91,10 @@ std::expected<void, VfError> VfDriver::probe() {
 
 std::expected<void, VfError> VfDriver::open() {
   close();
+  if (const auto done = set_max_frame(options_.max_frame); !done) return done;
   tx_.clear();
   rx_.clear();
   arena_.clear();
-  if (const auto done = set_max_frame(options_.max_frame); !done) return done;
   const std::uint16_t queues = std::min(options_.queues, offered_);
   for (std::uint16_t q = 0; q < queues; ++q) {
     auto tx = TxRing::make(registers_, q, options_.tx_size, arena_, options_.report_every);
