@@ -29,7 +29,8 @@ std::expected<Assets, std::string> load_assets(const std::string& directory) {
 std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
   // The kernel arguments save boot time under emulation and change nothing that a driver sees.
   const std::string kernel_arguments = fmt::format(
-      "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 iomem=relaxed "
+      "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 "
+      "iomem=relaxed "
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
   std::vector<std::string> command = {
@@ -70,6 +71,7 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "chardev:control"};
   if (!guest.vfio_socket.empty()) {
     const nlohmann::json device = {{"driver", "vfio-user-pci"},
+                                   {"rombar", 0},
                                    {"socket", {{"type", "unix"}, {"path", guest.vfio_socket}}}};
     command.insert(command.end(), {"-device", device.dump()});
   }

@@ -27,7 +27,8 @@ json to_json(const AttackReport& attack) {
   json attempts = json::array();
   std::string by;
   for (const auto& a : attack.attempts) {
-    attempts.push_back({{"what", a.what}, {"refused", a.refused}, {"refused_by", a.refused_by}});
+    attempts.push_back(
+        {{"what", a.what}, {"refused", a.refused}, {"refused_by", a.refused_by}, {"output", a.output}});
     if (!a.refused_by.empty()) by += (by.empty() ? "" : "; ") + a.refused_by;
   }
   return {{"attacker", attack.attacker},
@@ -57,14 +58,12 @@ std::string guests_table(const std::vector<GuestReport>& guests) {
 
 std::string traffic_table(const Report& report) {
   Table table({{"from"}, {"to"}, {"path"}, {"ping ms", Align::right}, {"TCP Gb/s", Align::right}, {""}});
-  for (const auto& ping : report.pings) {
-    const auto stream = std::ranges::find_if(
-        report.streams, [&](const StreamReport& s) { return s.from == ping.from && s.to == ping.to; });
-    const bool both = stream == report.streams.end() || stream->ok;
-    table.add_row({ping.from, ping.to, ping.kind, ping.ok ? fmt::format("{:.2f}", ping.rtt_ms) : "-",
-                   stream != report.streams.end() ? fmt::format("{:.2f}", stream->gbps) : "",
-                   verdict(ping.ok && both)});
-  }
+  for (const auto& ping : report.pings)
+    table.add_row({ping.from, ping.to, ping.kind, ping.ok ? fmt::format("{:.2f}", ping.rtt_ms) : "-", "",
+                   verdict(ping.ok)});
+  for (const auto& stream : report.streams)
+    table.add_row({stream.from, stream.to, stream.kind, "",
+                   stream.ok ? fmt::format("{:.2f}", stream.gbps) : "-", verdict(stream.ok)});
   return table.to_string();
 }
 

@@ -32,6 +32,7 @@ struct AttackReport {
     std::string what;        // "transmit ring at another VM's memory"
     bool refused = false;    // nothing moved, and the canary bytes are untouched
     std::string refused_by;  // "ch1/iommu: no mapping"
+    std::string output;      // what the attacking program said
   };
   std::string attacker;
   std::vector<Attempt> attempts;
