@@ -70,6 +70,13 @@ class CheckArrows(unittest.TestCase):
     def test_tests_use_what_their_room_does(self):
         self.expect({"tests/nic/x_test.cpp": '#include "machine/m.h"\n'}, "the tests of nic may not use machine")
 
+    def test_shared_helpers_smuggle_nothing_in(self):
+        helper = {"tests/nic/x_test.cpp": '#include "fakes/f.h"\n'}
+        good = {**helper, "tests/fakes/f.h": '#pragma once\n#include "pcie/p.h"\n'}
+        self.assertEqual(check(good), (0, ""))
+        bad = {**helper, "tests/fakes/f.h": '#pragma once\n#include "machine/m.h"\n'}
+        self.expect(bad, "tests/fakes/f.h:2", "what the tests of nic include may not use machine")
+
     def test_paths_are_written_from_src(self):
         self.expect({"src/nic/q.cpp": '#include "n.h"\n'}, "path from src")
         self.expect({"src/nic/q.cpp": '#include "../pcie/p.h"\n'}, "path from src")

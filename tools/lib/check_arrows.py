@@ -119,15 +119,31 @@ class House:
             elif allowed is not None and room not in allowed:
                 self.complain(where, f'{whose} may not use {room} ("{target}")')
 
+    def shared_by(self, paths, shared):
+        """The headers out of shared folders of tests/ that these files include, directly or not."""
+        reached, waiting = set(), list(paths)
+        while waiting:
+            for target in INCLUDE.findall(waiting.pop().read_text(encoding="utf-8", errors="replace")):
+                path = self.root / "tests" / target
+                if target.split("/")[0] in shared and path.is_file() and path not in reached:
+                    reached.add(path)
+                    waiting.append(path)
+        return sorted(reached)
+
     def check_arrows(self):
         for room, used in self.arrows.items():
             for path in self.files(f"src/{room}", {".h", ".cpp"}):
                 self.check_includes(path, {room, *used}, room)
         for path in self.files(f"src/{PROGRAM}", {".h", ".cpp"}):
             self.check_includes(path, {PROGRAM, *self.arrows}, PROGRAM)
+        shared = {path.name for path in (self.root / "tests").iterdir() if path.is_dir()} - set(self.tests) - {CLIENT}
         for name, used in self.tests.items():
-            for path in self.files(f"tests/{name}", {".h", ".cpp"}):
-                self.check_includes(path, {name} | self.closure(used), f"the tests of {name}")
+            allowed = {name} | self.closure(used) | shared
+            mine = self.files(f"tests/{name}", {".h", ".cpp"})
+            for path in mine:
+                self.check_includes(path, allowed, f"the tests of {name}")
+            for path in self.shared_by(mine, shared):
+                self.check_includes(path, allowed, f"what the tests of {name} include")
         for path in self.files(f"tests/{CLIENT}", {".h", ".cpp"}):
             self.check_includes(path, {CLIENT} | self.closure(self.client), "the native client")
 
