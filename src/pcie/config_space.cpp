@@ -53,7 +53,7 @@ bool ConfigSpace::write(std::uint16_t offset, unsigned width, std::uint32_t valu
   return bytes_ != before;
 }
 
-// While VFs are enabled their number and numbering stand still (SR-IOV 1.1, 3.3.3.4 and 3.3.7).
+// While VFs are enabled their number and numbering stand still (SR-IOV 1.1, 3.3.3.1 and 3.3.7).
 bool ConfigSpace::is_frozen(std::uint16_t offset) const {
   const auto at = extended_capability(pci::kExtSriov);
   if (!at || (read(*at + pci::kSriovControl, 2) & pci::kSriovControlVfEnable) == 0) return false;
