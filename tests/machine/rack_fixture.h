@@ -1,0 +1,149 @@
+// A rack in the test's own thread, its management host's software in another, and native clients in the
+// guests' places.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/vf_driver.h"
+#include "machine/machine.h"
+#include "machine/management.h"
+#include "machine/run_directory.h"
+#include "machine/synthetic_guest.h"
+#include "spec/ixgbevf.h"
+
+namespace ladon::machine {
+
+// The registers of a guest's VF, as its QEMU would reach them.
+class SlotMmio final : public client::Mmio {
+ public:
+  SlotMmio(Machine& machine, std::size_t guest) : machine_(machine), slot_(*machine.guests()[guest].slot) {}
+
+  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) override {
+    std::uint32_t value = 0;
+    (void)slot_.region_read(spec::ixgbevf::kRegisterBar, offset,
+                            std::as_writable_bytes(std::span(&value, 1)));
+    return value;
+  }
+  void write32(std::uint32_t offset, std::uint32_t value) override {
+    (void)slot_.region_write(spec::ixgbevf::kRegisterBar, offset, std::as_bytes(std::span(&value, 1)));
+  }
+  void pause() override { machine_.run_once(std::chrono::milliseconds(1)); }
+
+ private:
+  Machine& machine_;
+  GuestSlot& slot_;
+};
+
+struct ClientGuest {
+  SyntheticGuest memory;
+  SlotMmio registers;
+  client::VfDriver driver;
+
+  ClientGuest(Machine& machine, std::size_t guest, SyntheticGuest attached, const client::VfOptions& options)
+      : memory(std::move(attached)),
+        registers(machine, guest),
+        driver(registers, {Iova(0), {memory.memory.mapped_or_null(), memory.memory.size()}}, options) {}
+};
+
+class RunningRack {
+ public:
+  explicit RunningRack(const std::string& yaml) {
+    auto parsed = parse_rack(yaml, "test.yaml");
+    if (!parsed) throw std::invalid_argument(to_string(parsed.error().front()));
+    auto directory = RunDirectory::create();
+    if (!directory) throw std::runtime_error(directory.error());
+    directory_ = std::make_unique<RunDirectory>(std::move(*directory));
+    auto wires = make_wires(*parsed, clock_, Log::silent());
+    if (!wires) throw std::runtime_error(wires.error());
+    auto machine =
+        Machine::build(*parsed, std::move(*wires), {.directory = directory_->path()}, clock_, Log::silent());
+    if (!machine) throw std::runtime_error(machine.error());
+    machine_ = std::move(*machine);
+    (void)write_intent(intent_of(*parsed), directory_->path() + "/intent.json");
+    start_management();
+  }
+  ~RunningRack() { stop_management(); }
+
+  void start_management() {
+    stop_ = false;
+    management_ = std::thread([this] {
+      const auto served = run_management({.socket = machine_->management_socket(),
+                                          .intent = directory_->path() + "/intent.json",
+                                          .journal = directory_->path() + "/journal"},
+                                         Log::silent(), stop_);
+      if (!served) management_error_ = served.error();
+    });
+  }
+  void stop_management() {
+    stop_ = true;
+    while (management_.joinable() && machine_->managed()) machine_->run_once(std::chrono::milliseconds(1));
+    if (management_.joinable()) management_.join();
+  }
+
+  // Runs the machine until `done` or about five seconds of rounds have passed.
+  template <class Done>
+  [[nodiscard]] bool run_until(Done done) {
+    for (int round = 0; round < 5000; ++round) {
+      if (done()) return true;
+      machine_->run_once(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+  [[nodiscard]] bool wait_assigned() {
+    return run_until([&] { return machine_->all_assigned(); });
+  }
+  // A guest with a driver that has probed and opened its rings.
+  [[nodiscard]] std::unique_ptr<ClientGuest> client(std::size_t guest,
+                                                    const client::VfOptions& options = {}) {
+    auto attached = attach_synthetic_guest(*machine_, guest);
+    if (!attached) throw std::runtime_error(attached.error());
+    auto made = std::make_unique<ClientGuest>(*machine_, guest, std::move(*attached), options);
+    if (auto probed = made->driver.probe(); !probed) throw std::runtime_error("the driver's probe failed");
+    if (auto opened = made->driver.open(); !opened) throw std::runtime_error("the driver's open failed");
+    return made;
+  }
+
+  [[nodiscard]] Machine& machine() { return *machine_; }
+  [[nodiscard]] const std::string& management_error() const { return management_error_; }
+
+ private:
+  SteadyClock clock_;
+  std::unique_ptr<RunDirectory> directory_;
+  std::unique_ptr<Machine> machine_;
+  std::thread management_;
+  std::atomic<bool> stop_{false};
+  std::string management_error_;
+};
+
+inline constexpr const char* kTwoHosts = R"(
+name: two-hosts
+nics:
+  - {name: nic0, vfs: 8, device: x550}
+hosts:
+  - name: mh
+    role: management
+    memory: 1GiB
+    vms:
+      - {name: vm-m, memory: 64MiB, vf: {nic: nic0, index: 0, mac: "52:54:00:00:00:01"}}
+  - name: ch1
+    role: compute
+    kind: virtualized
+    memory: 4GiB
+    vms:
+      - {name: vm-a, memory: 64MiB, vf: {nic: nic0, index: 1, mac: "52:54:00:00:00:0a"}}
+      - {name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 2, mac: "52:54:00:00:00:0b"}}
+  - name: ch2
+    role: compute
+    kind: bare
+    memory: 4GiB
+    guest: {name: ch2-os, memory: 64MiB, vf: {nic: nic0, index: 3, mac: "52:54:00:00:00:0c"}}
+)";
+
+}  // namespace ladon::machine
