@@ -1,0 +1,170 @@
+#include "mh/plan.h"
+
+#include <gmock/gmock.h>
+
+#include "fakes/fake_rack.h"
+#include "mh/sample.h"
+#include "spec/ntb.h"
+#include "spec/pci.h"
+
+namespace ladon::mh {
+namespace {
+
+TEST(Inventory, FindsNtbsAndNicByConfigurationReads) {
+  const Inventory inventory = sample_inventory();
+  ASSERT_EQ(inventory.ntbs.size(), 2u);
+  ASSERT_EQ(inventory.nics.size(), 1u);
+  EXPECT_EQ(inventory.ntbs[1].peer, pcie::Domain{2});
+  EXPECT_EQ(inventory.ntbs[1].windows, 16);
+  EXPECT_EQ(inventory.ntbs[1].lut_entries, 32);
+  EXPECT_EQ(inventory.nics[0].vfs, 8);
+}
+
+TEST(Inventory, EveryHostsMemoryLiesAtItsStride) {
+  const Inventory inventory = sample_inventory();
+  EXPECT_EQ(inventory.ntbs[0].dma, BusAddr(2ull << 36));
+  EXPECT_EQ(inventory.ntbs[1].dma, BusAddr(3ull << 36));
+  EXPECT_EQ(dma_base(pcie::Domain{1}, 1ull << 38), BusAddr(2ull << 38));
+}
+
+TEST(Plan, ARemoteVfGetsItsWindowsEntriesAndSpaces) {
+  const Inventory inventory = sample_inventory();
+  const auto made = plan(inventory, sample_intent({grant(3, 2, 1)}));
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  const Ntb& ntb = inventory.ntbs[1];
+  const Nic& nic = inventory.nics[0];
+  // DMA: the VF's space leads to the host's memory and, far away, to its interrupts; nothing else.
+  const IoSpace& space = made->domains.at({DomainId::Kind::vf, 0, 3});
+  EXPECT_EQ(space.rid, nic.vf_bdf(3));
+  ASSERT_EQ(space.mappings.size(), 2u);
+  EXPECT_EQ(space.mappings.at(Iova(0)), (Mapping{ntb.dma, 1ull << 30, pcie::kReadWrite}));
+  EXPECT_EQ(space.mappings.at(kMsiIova), (Mapping{ntb.msi, 1 << 20, pcie::kWriteOnly}));
+  EXPECT_EQ(made->windows.at({1, Direction::outbound, 0}).to, BusAddr(0));
+  EXPECT_EQ(made->windows.at({1, Direction::outbound, 1}).to, BusAddr(spec::pci::kInterruptBase));
+  EXPECT_EQ(made->luts.at({1, Direction::outbound, 1}), (LutEntry{nic.vf_bdf(3), kFirstProxy + 1}));
+  // Registers: two windows, and the host's proxy may touch exactly those pages.
+  EXPECT_EQ(made->windows.at({1, Direction::inbound, 2}).to, nic.registers_of(3));
+  EXPECT_EQ(made->windows.at({1, Direction::inbound, 3}).to, nic.msix_of(3));
+  const IoSpace& cpu = made->domains.at({DomainId::Kind::host, 1, 0});
+  EXPECT_EQ(cpu.rid, pcie::Bdf(ntb.bdf.bus(), 1, 0));
+  ASSERT_EQ(cpu.mappings.size(), 2u);
+  EXPECT_EQ(cpu.mappings.at(Iova(nic.registers_of(3).bits())),
+            (Mapping{nic.registers_of(3), 0x4000, pcie::kReadWrite}));
+  // What its host is told.
+  const VfSetup& setup = made->vfs.at({0, 3});
+  EXPECT_EQ(setup.requester, kFirstProxy + 1);
+  EXPECT_EQ(setup.registers, made->windows.at({1, Direction::inbound, 2}).offset);
+  EXPECT_EQ(setup.msix, made->windows.at({1, Direction::inbound, 3}).offset);
+  EXPECT_EQ(setup.message_base, kMsiIova.bits());
+  // The other host has a link and nothing more.
+  EXPECT_TRUE(made->links.contains(0));
+  for (const auto& [id, window] : made->windows) EXPECT_EQ(id.ntb, 1);
+}
+
+TEST(Plan, ALocalVfIsLeftToTheLocalPart) {
+  const Inventory inventory = sample_inventory();
+  const auto made = plan(inventory, sample_intent({grant(0, 0, 0)}));
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_TRUE(made->windows.empty());
+  EXPECT_TRUE(made->luts.empty());
+  EXPECT_TRUE(made->domains.empty());
+  const VfSetup& setup = made->vfs.at({0, 0});
+  EXPECT_EQ(setup.requester, inventory.nics[0].vf_bdf(0).bits);
+  EXPECT_EQ(BusAddr(setup.registers), inventory.nics[0].registers_of(0));
+  EXPECT_EQ(setup.message_base, spec::pci::kInterruptBase);
+}
+
+TEST(Plan, ProxiesOfOneNtbAreNeverShared) {
+  const Inventory inventory = sample_inventory();
+  const auto made =
+      plan(inventory, sample_intent({grant(0, 1, 0), grant(1, 1, 1), grant(2, 1, 2), grant(3, 2, 0)}));
+  ASSERT_TRUE(made.has_value());
+  std::set<std::tuple<int, int, int>> proxies;
+  for (const auto& [id, entry] : made->luts)
+    EXPECT_TRUE(proxies.insert({id.ntb, static_cast<int>(id.direction), entry.proxy}).second);
+}
+
+TEST(Plan, WhatOneGuestHasDoesNotMoveWhenAnotherGoes) {
+  const Inventory inventory = sample_inventory();
+  const auto all = plan(inventory, sample_intent({grant(0, 1, 0), grant(1, 1, 1), grant(2, 1, 2)}));
+  const auto fewer = plan(inventory, sample_intent({grant(0, 1, 0), grant(2, 1, 2)}));
+  ASSERT_TRUE(all && fewer);
+  EXPECT_EQ(all->vfs.at({0, 2}), fewer->vfs.at({0, 2}));
+  for (const auto& [id, window] : fewer->windows) EXPECT_EQ(all->windows.at(id), window);
+  for (const auto& [id, entry] : fewer->luts) EXPECT_EQ(all->luts.at(id), entry);
+}
+
+struct Wrong {
+  const char* what;
+  Intent intent;
+  PlanProblem problem;
+  std::uint64_t needed, there;
+};
+
+TEST(Plan, ErrorsNameWhatIsShortAndByHowMuch) {
+  FakeShape small{.windows = 4, .lut = 3};
+  const Inventory inventory = sample_inventory(small);
+  Intent unknown_host = sample_intent({grant(0, 1, 0)});
+  unknown_host.hosts.push_back({pcie::Domain{7}, 4096});
+  Intent odd_span = sample_intent({grant(0, 1, 0)});
+  odd_span.hosts[0].dma_span = 100;
+  Intent huge_span = sample_intent({grant(0, 1, 0)});
+  huge_span.hosts[0].dma_span = 1ull << 40;
+  Intent same_mac = sample_intent({grant(0, 1, 0), grant(1, 1, 1)});
+  same_mac.grants[1].mac = same_mac.grants[0].mac;
+  const Wrong all[] = {
+      {"no VF", sample_intent({grant(8, 1, 0)}), PlanProblem::no_such_vf, 9, 8},
+      {"no NIC", sample_intent({[] {
+         auto g = grant(0, 1, 0);
+         return g.nic = 1, g;
+       }()}),
+       PlanProblem::no_such_nic, 2, 1},
+      {"no host", sample_intent({grant(0, 3, 0)}), PlanProblem::no_such_host, 0, 0},
+      {"unknown host", unknown_host, PlanProblem::no_such_host, 0, 0},
+      {"local slots", sample_intent({grant(0, 0, 9)}), PlanProblem::no_such_host, 10, 4},
+      {"VF twice", sample_intent({grant(0, 1, 0), grant(0, 2, 0)}), PlanProblem::vf_twice, 0, 0},
+      {"slot twice", sample_intent({grant(0, 1, 0), grant(1, 1, 0)}), PlanProblem::slot_twice, 0, 0},
+      {"MAC twice", same_mac, PlanProblem::mac_twice, 0, 0},
+      {"windows", sample_intent({grant(0, 1, 2)}), PlanProblem::windows_short, 6, 4},
+      {"LUT", sample_intent({grant(0, 1, 3)}), PlanProblem::lut_short, 4, 3},
+      {"span", odd_span, PlanProblem::bad_span, 0, 0},
+      {"DMA BAR", huge_span, PlanProblem::dma_bar_short, 1ull << 40, 1ull << 36},
+  };
+  for (const Wrong& wrong : all) {
+    const auto made = plan(inventory, wrong.intent);
+    ASSERT_FALSE(made.has_value()) << wrong.what;
+    EXPECT_EQ(made.error().problem, wrong.problem) << wrong.what << ": " << name(made.error().problem);
+    EXPECT_EQ(made.error().needed, wrong.needed) << wrong.what;
+    EXPECT_EQ(made.error().there, wrong.there) << wrong.what;
+    EXPECT_FALSE(made.error().message.empty());
+  }
+  EXPECT_THAT(plan(inventory, sample_intent({grant(0, 1, 3)})).error().message,
+              testing::HasSubstr("look-up table entries: 4 needed, 3 there"));
+  EXPECT_EQ(
+      plan(sample_inventory(), sample_intent({grant(0, 1, 5)}), {.register_bar = 0x10000}).error().problem,
+      PlanProblem::register_bar_short);
+}
+
+TEST(IntentJson, ComesBackAsItWas) {
+  Intent intent = sample_intent({grant(0, 1, 0), grant(1, 0, 1)});
+  intent.grants[0].vlan = 100;
+  intent.grants[1].on_fault = OnFault::quarantine;
+  EXPECT_EQ(intent_from_json(to_json(intent)), intent);
+}
+
+TEST(IntentJson, RefusesWhatIsNotOne) {
+  const std::string good = to_json(sample_intent({grant(0, 1, 0)}));
+  for (const char* text : {"", "[]", "{}", "nonsense", "{\"hosts\":3,\"grants\":[],\"local_slots\":0}"})
+    EXPECT_FALSE(intent_from_json(text).has_value()) << text;
+  for (const auto& [from, to] : {std::pair{"\"slot\":0", "\"slot\":256"}, std::pair{"\"vf\":0", "\"vf\":-1"},
+                                 std::pair{"\"on_fault\":0", "\"on_fault\":3"}, std::pair{"02:", "zz:"}}) {
+    std::string bad = good;
+    const auto at = bad.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    bad.replace(at, std::string(from).size(), to);
+    EXPECT_FALSE(intent_from_json(bad).has_value()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace ladon::mh
