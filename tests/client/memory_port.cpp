@@ -54,13 +54,25 @@ void MemoryPort::defer_to(pcie::DmaClient* client) {
   forget();
 }
 
-bool MemoryPort::complete() {
-  if (pending_.empty()) return false;
-  const Pending access = pending_.front();
-  pending_.erase(pending_.begin());
+void MemoryPort::complete_at(std::size_t index) {
+  const Pending access = pending_[index];
+  pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(index));
   pcie::DmaClient* const client = client_;
   const DmaStatus status = move(access);
   if (client != nullptr) client->dma_completed(access.tag, status);
+}
+
+bool MemoryPort::complete() {
+  if (pending_.empty()) return false;
+  complete_at(0);
+  return true;
+}
+
+bool MemoryPort::complete_any(std::size_t choice) {
+  if (pending_.empty()) return false;
+  std::size_t eligible = 0;
+  while (eligible < pending_.size() && !pending_[eligible].write) ++eligible;
+  complete_at(eligible == 0 ? 0 : choice % eligible);
   return true;
 }
 

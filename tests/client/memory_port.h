@@ -30,6 +30,9 @@ class MemoryPort final : public pcie::DmaPort {
   void defer_to(pcie::DmaClient* client);
   // Performs the oldest pending access and tells the client; false if there is none.
   bool complete();
+  // The same for one of those that PCIe's ordering rules let complete next (PCIe 6.0, 2.4.1): the oldest, or
+  // a read that no write was issued before. `choice` selects among them.
+  bool complete_any(std::size_t choice);
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   // Everything is refused from now on, as after an unmap; or no longer.
   void revoke(bool revoked);
@@ -51,6 +54,7 @@ class MemoryPort final : public pcie::DmaPort {
   [[nodiscard]] std::byte* at(Iova address, std::size_t length) const;
   void remember_around(Iova address);
   pcie::DmaStatus move(const Pending& access);
+  void complete_at(std::size_t index);
 
   GuestMemory memory_;
   std::vector<Message> messages_;
