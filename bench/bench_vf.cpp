@@ -12,6 +12,7 @@
 #include "client/frames.h"
 #include "client/vf_driver.h"
 #include "nic/rig.h"
+#include "rack_bed.h"
 
 namespace ladon::bench {
 namespace {
@@ -106,6 +107,10 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   using namespace ladon::bench;
   register_packet_benchmarks("vf/flat", [] { return std::make_unique<FlatBed>(); });
+  register_packet_benchmarks("vf/defences_on", rack_bed(Layout::across_hosts, true));
+  register_packet_benchmarks("vf/defences_off", rack_bed(Layout::across_hosts, false));
+  register_packet_benchmarks("vf/sriov_local", rack_bed(Layout::local, true));
+  register_resolution_benchmarks();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

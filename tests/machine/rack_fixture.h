@@ -1,8 +1,7 @@
-// A rack in the test's own thread, its management host's software in another, and native clients in the
+// A rack in the caller's own thread, its management host's software in another, and native clients in the
 // guests' places.
 #pragma once
 
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <filesystem>
