@@ -73,8 +73,12 @@ struct Model {
     return iommu::is_interrupt_address(*to) ? std::nullopt : to;
   }
 
+  static bool is_memory(std::uint64_t at) {
+    return at < kDram || (at >= kHighDram && at < kHighDram + kHighDramSize);
+  }
+
   End bus_of_host(unsigned k, std::uint64_t at) const {
-    if (at < kDram) return std::pair("memory" + std::to_string(k), at);
+    if (is_memory(at)) return std::pair("memory" + std::to_string(k), at);
     if (at >= kLinkControl && at < kLinkControl + ntb::kControlBarSize)
       return std::pair("link" + std::to_string(k), at - kLinkControl);
     return std::nullopt;
@@ -114,7 +118,7 @@ struct Model {
   }
 
   End management_bus(unsigned hosts, std::uint64_t at, std::optional<unsigned> vf, Access access) const {
-    if (at < kDram) return std::pair(std::string("memory0"), at);
+    if (is_memory(at)) return std::pair(std::string("memory0"), at);
     return below_switch(hosts, at, vf, access);
   }
 
@@ -170,7 +174,9 @@ std::uint64_t pages(std::uint64_t from, std::uint64_t to) {
 
 // Addresses where something begins or ends, and a little around them.
 std::uint64_t interesting(unsigned hosts) {
-  std::vector<std::uint64_t> edges{0,
+  std::vector<std::uint64_t> edges{kHighDram,
+                                   kHighDram + kHighDramSize,
+                                   0,
                                    kDram,
                                    kMmio32,
                                    kVfBars,

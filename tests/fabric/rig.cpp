@@ -72,9 +72,12 @@ Rig::Rig(const RigOptions& options, bool enumerated) : hosts(options.compute_hos
   rack.defences = options.defences;
   fabric = std::make_unique<Fabric>(rack);
   fabric->listen(this);
-  for (unsigned d = 0; d <= hosts; ++d)
-    if (!fabric->add_memory(Domain{static_cast<std::uint16_t>(d)}, {range(0, kDram), MemoryId{d}, 0}))
+  for (unsigned d = 0; d <= hosts; ++d) {
+    const Domain domain{static_cast<std::uint16_t>(d)};
+    if (!fabric->add_memory(domain, {range(0, kDram), MemoryId{d}, 0}) ||
+        !fabric->add_memory(domain, {range(kHighDram, kHighDramSize), MemoryId{d}, kDram}))
       throw std::logic_error("memory");
+  }
   if (enumerated) enumerate();
   changes.clear();
 }

@@ -25,6 +25,8 @@ inline constexpr std::uint64_t kMsiIova = std::uint64_t{1} << 44;
 // Compute domains.
 inline constexpr std::uint64_t kLinkControl = 0x8000'0000, kLinkWindow = std::uint64_t{64} << 32;
 inline constexpr std::uint64_t kDram = 2 * kGiB;
+// Every host has a second piece of memory, far up.
+inline constexpr std::uint64_t kHighDram = std::uint64_t{1} << 40, kHighDramSize = 0x10'0000;
 inline constexpr std::uint16_t kVfs = 8, kFirstVf = 0x80, kVfStride = 2;
 
 inline std::uint64_t dma_window(unsigned k) {
