@@ -65,17 +65,22 @@ void VfSlot::connect() {
   });
 }
 
-void VfSlot::disconnect(std::move_only_function<void()> done) {
-  if (!assigned_) return done();
-  const pcie::Bdf rid = *requester();
+std::optional<pcie::Bdf> VfSlot::silence() {
+  const auto rid = requester();
+  if (!rid) return std::nullopt;
   for (std::uint16_t v = 0; v < kVectors; ++v) {
     if (!std::exchange(vectors_[v].message, std::nullopt)) continue;
     mask(v);
-    request(host::UnrouteInterrupt{rid, host_vector(v)}, [](const host::Result&) {});
+    request(host::UnrouteInterrupt{*rid, host_vector(v)}, [](const host::Result&) {});
   }
   connected_ = false;
   ++connection_;
-  memory_->detach(rid, std::move(done));
+  return rid;
+}
+
+void VfSlot::disconnect(std::optional<pcie::Bdf> rid, std::move_only_function<void()> done) {
+  if (!rid) return done();
+  memory_->detach(*rid, std::move(done));
 }
 
 // ---- memory
@@ -216,7 +221,7 @@ void VfSlot::quiesced() {
 
 void VfSlot::begin_revoking() {
   state_ = State::revoking;
-  disconnect([weak = weak_from_this()] {
+  disconnect(silence(), [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
     self->memory_->close([weak] {
@@ -243,28 +248,21 @@ void VfSlot::finish_detach() {
 
 void VfSlot::assign(const control::Assign& assign) {
   if (assigned_ == assign) return;
-  if (!assigned_) {
-    assigned_ = assign;
-    if (host_.on_assigned) host_.on_assigned(index_, true);
-    return connect();
-  }
-  // Another VF without a word about the old one: that one is let go first.
-  disconnect([weak = weak_from_this(), assign] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->assigned_ = assign;
-    if (self->host_.on_assigned) self->host_.on_assigned(self->index_, true);
-    self->connect();
-  });
+  // Requests take effect in order: an old VF, if there is one, has let go before the new one takes hold.
+  disconnect(silence(), [] {});
+  assigned_ = assign;
+  if (host_.on_assigned) host_.on_assigned(index_, true);
+  connect();
 }
 
 void VfSlot::revoke() {
-  disconnect([weak = weak_from_this()] {
+  const auto rid = silence();
+  // At once, not when the host has answered: a guest that comes meanwhile must not get this VF.
+  assigned_.reset();
+  if (rid && host_.on_assigned) host_.on_assigned(index_, false);
+  disconnect(rid, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
-    const bool had = self->assigned_.has_value();
-    self->assigned_.reset();
-    if (had && self->host_.on_assigned) self->host_.on_assigned(self->index_, false);
     // Whatever the management host was to do for a detach it has done by taking the VF.
     if (self->state_ == State::scrubbing) return self->finish_detach();
     self->host_.send(control::Revoked{self->index_});

@@ -110,8 +110,11 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
 
   // The VF meets the guest: I/O space first, then the vectors.
   void connect();
-  // The VF can neither reach the guest's memory nor interrupt any more.
-  void disconnect(std::move_only_function<void()> done);
+  // Takes the vectors away and forgets the connection; the requester ID that is still to be disconnected,
+  // nullopt without a VF.
+  std::optional<pcie::Bdf> silence();
+  // Done when this VF can reach the guest's memory no more.
+  void disconnect(std::optional<pcie::Bdf> rid, std::move_only_function<void()> done);
   void begin_revoking();
   void finish_detach();
   void route(std::uint16_t vector);
