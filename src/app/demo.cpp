@@ -12,6 +12,7 @@
 #include "app/demo_lab.h"
 #include "app/signals.h"
 #include "lab/traffic.h"
+#include "machine/counter_report.h"
 
 namespace ladon::app {
 namespace {
@@ -153,6 +154,9 @@ int demo(const DemoOptions& options, const Common& common) {
   }
   if (signals.stopped()) report.failures.push_back("stopped by a signal");
   report.seconds = progress.seconds();
+  const auto counters =
+      (*runner)->on_engine([](machine::Machine& machine) { return machine::counter_report(machine); });
+  std::ofstream(options.out + "/counters.txt") << machine::format_counters(counters);
   const std::string json = report.to_json();
   std::ofstream(options.out + "/report.json") << json;
   fmt::print("{}", common.json ? json : report.to_text());

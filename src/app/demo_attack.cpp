@@ -120,7 +120,8 @@ lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::v
     const RunningGuest& peer = *others[(i + 1) % others.size()];
     (void)others[i]->shell.start(fmt::format("ping -c {} -i 0.3 -W 2 {}", kPings, peer.address()));
   }
-  // A queue that was refused something stays stopped until its function is reset: each attempt has a queue of its own.
+  // A queue that was refused something stays stopped until its function is reset: each attempt has a queue of
+  // its own.
   const std::array steps = {
       Step{"receive buffers in another tenant's memory on the same host",
            fmt::format("vfpoke attack rx-write {:#x}", neighbour->at.bits()), neighbour->at.bits(),
@@ -129,8 +130,8 @@ lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::v
            fmt::format("vfpoke attack tx-read {:#x}", neighbour->at.bits()), neighbour->at.bits(),
            &*neighbour},
       Step{"transmit ring in another host's memory, through its window",
-           fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window + remote->at.bits()), window + remote->at.bits(),
-           &*remote},
+           fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window + remote->at.bits()),
+           window + remote->at.bits(), &*remote},
   };
   for (const Step& step : steps) report.attempts.push_back(attempt(runner, attacker, index, step));
   for (RunningGuest* other : others) report.collateral_packets += lost(*other);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 // A handler may touch nothing else; lock-free atomics are allowed in it.
-std::atomic<bool> stop_requested{false};
+std::atomic<bool> stop_requested{false}, report_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 void request_stop(int) {

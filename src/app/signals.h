@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP as a flag, while this object lives.
+// SIGINT, SIGTERM and SIGHUP as one flag, SIGUSR1 as another, while this object lives.
 #pragma once
 
 #include <atomic>
@@ -13,6 +13,8 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
   [[nodiscard]] const std::atomic<bool>& stopped() const;
+  // SIGUSR1 has come since the last call.
+  [[nodiscard]] bool take_report_request() const;
 };
 
 }  // namespace ladon::app

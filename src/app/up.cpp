@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "app/guest_specs.h"
 #include "app/signals.h"
+#include "machine/counter_report.h"
 #include "machine/runner.h"
 
 namespace ladon::app {
@@ -31,6 +32,11 @@ void print_lines(const machine::Runner& runner, const lab::Assets& assets, const
   std::fflush(stdout);
 }
 
+std::string counters(machine::Runner& runner) {
+  return machine::format_counters(
+      runner.on_engine([](machine::Machine& machine) { return machine::counter_report(machine); }));
+}
+
 }  // namespace
 
 int up(const UpOptions& options, const Common& common) {
@@ -53,9 +59,14 @@ int up(const UpOptions& options, const Common& common) {
     return kFinding;
   }
   print_lines(**runner, *assets, common);
-  fmt::print(stderr, "{}: serving {} guests; Ctrl-C ends it\n", rack->name,
+  fmt::print(stderr, "{}: serving {} guests; SIGUSR1 shows counters, Ctrl-C ends it\n", rack->name,
              (*runner)->machine().guests().size());
-  while (!signals.stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  while (!signals.stopped()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (signals.take_report_request()) fmt::print(stderr, "{}", counters(**runner));
+    if (auto kept = (*runner)->keep_managed(); !kept) common.log.error("{}", kept.error());
+  }
+  fmt::print(stderr, "{}", counters(**runner));
   return kOk;
 }
 

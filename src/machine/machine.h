@@ -72,6 +72,9 @@ class Machine final : private fabric::Listener {
   [[nodiscard]] std::string management_socket() const;
   // The management host's program is connected.
   [[nodiscard]] bool managed() const;
+  [[nodiscard]] const Counters<host::ServerRefusal>& management_refusals() const {
+    return management_->refusals();
+  }
   // Every guest's slot has been given its VF.
   [[nodiscard]] bool all_assigned() const;
 

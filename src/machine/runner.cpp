@@ -63,8 +63,10 @@ void Runner::stop_management() {
   management_.reset();
 }
 
-std::expected<void, std::string> Runner::restart_management() {
-  stop_management();
+std::expected<void, std::string> Runner::keep_managed() {
+  if (!management_ || !management_->poll() || clock_.now() < next_start_) return {};
+  log_.warning("the management host's program has ended; starting it again");
+  next_start_ = clock_.now() + std::chrono::seconds(1);
   return start_management();
 }
 

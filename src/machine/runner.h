@@ -37,8 +37,8 @@ class Runner {
 
   // Until every guest's slot has its VF; the error says who waits for what.
   [[nodiscard]] std::expected<void, std::string> wait_assigned(Duration timeout);
-  // Ends the management host's program as kill -9 would, and starts it again.
-  [[nodiscard]] std::expected<void, std::string> restart_management();
+  // Starts the management host's program again if it has ended; to be called now and then.
+  [[nodiscard]] std::expected<void, std::string> keep_managed();
 
   // Runs `task` on the engine's thread and waits for it.
   template <class Task>
@@ -70,6 +70,7 @@ class Runner {
   std::thread engine_;
   std::unique_ptr<Process> management_;
   std::thread management_thread_;
+  Instant next_start_;  // of the management program: not more often than once a second
   std::atomic<bool> stop_management_{false};
 };
 
