@@ -54,18 +54,48 @@ std::uint32_t any_value(std::minstd_rand& random) {
   }
 }
 
+// Frames that a descriptor may point at: behind rings and buffers of the driver.
+constexpr std::uint64_t kFrames = std::uint64_t{3} << 19, kFrameSlots = 16, kFrameSlot = 4096;
+
 // A descriptor that looks right at first sight.
-std::uint64_t any_word(std::minstd_rand& random, bool high) {
-  if (random() % 8 == 0) return std::uint64_t{random()} << 33 ^ random();
-  if (!high) return FunctionMemory::kBase + random() % (2 << 20);
-  std::uint32_t command =
-      desc::kTxExtension | desc::kTxInsertFcs | desc::kTxReportStatus |
-      static_cast<std::uint32_t>(random() % 4 == 0 ? desc::kTxTypeContext : desc::kTxTypeData) |
-      (random() % 3 == 0 ? 0 : desc::kTxEndOfPacket) | static_cast<std::uint32_t>(random() % 3000);
-  if (random() % 4 == 0) command |= desc::kTxSegment;
-  if (random() % 4 == 0) command |= desc::kTxVlanInsert;
-  if (command & desc::kTxTypeContext & ~desc::kTxTypeData) command |= desc::kTucmdTcp | desc::kTucmdIpv4;
-  return std::uint64_t{random() & 0xFFFF'03FF} << 32 | command;
+std::pair<std::uint64_t, std::uint64_t> any_descriptor(std::minstd_rand& random) {
+  const auto chance = [&](std::uint32_t one_in) { return random() % one_in == 0; };
+  if (chance(200)) return {std::uint64_t{random()} << 33, std::uint64_t{random()} << 33 ^ random()};
+  std::uint64_t address = FunctionMemory::kBase + kFrames + random() % kFrameSlots * kFrameSlot;
+  if (chance(200)) address = FunctionMemory::kBase + random() % (3 << 20);  // perhaps beyond the end
+  if (chance(6)) {
+    const std::uint64_t lengths =
+        14u << desc::kContextMacLengthShift | 20u | std::uint64_t{random() % 16} << 16;
+    const std::uint64_t command = desc::kTxExtension | desc::kTxTypeContext | desc::kTucmdIpv4 |
+                                  (chance(2) ? desc::kTucmdTcp : desc::kTucmdUdp);
+    const std::uint64_t segment = (chance(2) ? 20u : 8u) << desc::kContextL4LengthShift |
+                                  (random() % 1500) << desc::kContextMssShift |
+                                  random() % 2 << desc::kTxContextIndexShift;
+    return {lengths, segment << 32 | command};
+  }
+  std::uint64_t command =
+      desc::kTxExtension | desc::kTxTypeData | desc::kTxReportStatus | (60 + random() % 1500);
+  if (!chance(50)) command |= desc::kTxInsertFcs;
+  if (!chance(4)) command |= desc::kTxEndOfPacket;
+  if (chance(12)) command |= desc::kTxSegment;
+  if (chance(12)) command |= desc::kTxVlanInsert;
+  const std::uint64_t options = (chance(6) ? random() & 0x300 : 0) | random() % 2
+                                                                         << desc::kTxContextIndexShift;
+  return {address, options << 32 | command};
+}
+
+// Descriptors from the tail on, and the tail behind them.
+void send_garbage(Rig& rig, std::minstd_rand& random) {
+  const Bytes ring = rig.driver(0).tx().memory();
+  const auto size = static_cast<std::uint32_t>(ring.size() / desc::kSize);
+  std::uint32_t tail = rig.registers(0).read32(reg::kTx + reg::kTail) % size;
+  for (auto count = 1 + random() % 80; count > 0; --count) {
+    const auto [low, high] = any_descriptor(random);
+    store_le(ring.data() + tail * desc::kSize, low);
+    store_le(ring.data() + tail * desc::kSize + 8, high);
+    tail = (tail + 1) % size;
+  }
+  rig.registers(0).write32(reg::kTx + reg::kTail, tail);
 }
 
 RC_GTEST_PROP(Storm, NobodyElseNotices, ()) {
@@ -82,17 +112,18 @@ RC_GTEST_PROP(Storm, NobodyElseNotices, ()) {
   std::uint64_t neighbours = 0;
   for (int step = 0; step < 500; ++step) {
     switch (random() % 8) {
-      case 0: {  // a run of descriptors where a ring may be
-        const std::size_t at = random() % 64 * 4096;
-        for (std::size_t i = 0; i < 64; ++i) {
-          store_le(memory.data() + at + i * 16, any_word(random, false));
-          store_le(memory.data() + at + i * 16 + 8, any_word(random, true));
-        }
+      case 0:
+        send_garbage(rig, random);
         break;
-      }
-      case 1: {  // frames for the neighbours in what may be a buffer
-        const auto frame = client::make_frame(from_to(0, static_cast<std::uint16_t>(1 + random() % 2)));
-        std::ranges::copy(frame, memory.begin() + static_cast<std::ptrdiff_t>(random() % (1 << 20)));
+      case 1: {
+        client::FrameSpec spec = from_to(0, static_cast<std::uint16_t>(1 + random() % 2));
+        spec.carries = random() % 2 == 0 ? client::Carries::tcp : client::Carries::udp;
+        spec.payload = 1400;
+        client::Frame frame = client::make_frame(spec);
+        for (auto flips = random() % 3; flips > 0; --flips)
+          frame[random() % frame.size()] ^= static_cast<std::byte>(random());
+        std::ranges::copy(frame, memory.begin() + static_cast<std::ptrdiff_t>(
+                                                      kFrames + random() % kFrameSlots * kFrameSlot));
         break;
       }
       case 2: {
@@ -105,11 +136,22 @@ RC_GTEST_PROP(Storm, NobodyElseNotices, ()) {
         rig.nic().poll(random() % 64);
         rig.clock().advance(Duration(random() % 100'000));
         break;
-      default: {
+      case 4:
+        if (random() % 4 == 0) {
+          rig.clock().advance(std::chrono::seconds(2));
+          (void)(rig.driver(0).probe() && rig.driver(0).open());
+        }
+        break;
+      case 5: {
         const std::uint32_t at = any_register(random);
         rig.registers(0).write32(at, any_value(random));
         (void)rig.registers(0).read32(at);
+        break;
       }
+      default:
+        while (rig.driver(2).rx().receive()) {
+        }
+        rig.nic().poll();
     }
     if (step % 50 == 49) {
       while (rig.driver(2).rx().receive()) {
