@@ -83,34 +83,37 @@ std::expected<TranslationTable<From>, TableError> TranslationTable<From>::withou
 template <class From>
 void TranslationTable<From>::rebuild_runs() {
   for (int view = 0; view < kViews; ++view) {
-    auto& runs = runs_[view];
-    runs.clear();
+    auto& reached = runs_[view];
+    reached.clear();
     for (const Entry& entry : mappings_) {
       if (view == kRead && !entry.access.allows(pcie::Access::read)) continue;
       if (view == kWrite && !entry.access.allows(pcie::Access::write)) continue;
-      const bool continues = !runs.empty() && runs.back().from.last().plus(1) == entry.from.first() &&
-                             entry.to.bits() - runs.back().to.bits() ==
-                                 entry.from.first().bits() - runs.back().from.first().bits();
+      const bool continues = !reached.empty() && reached.back().from.last().plus(1) == entry.from.first() &&
+                             entry.to.bits() - reached.back().to.bits() ==
+                                 entry.from.first().bits() - reached.back().from.first().bits();
       if (continues)
-        runs.back().from = *Range<From>::between(runs.back().from.first(), entry.from.last());
+        reached.back().from = *Range<From>::between(reached.back().from.first(), entry.from.last());
       else
-        runs.push_back({entry.from, entry.to});
+        reached.push_back({entry.from, entry.to});
     }
   }
 }
 
 template <class From>
 Answer<From> TranslationTable<From>::lookup(From at, std::optional<pcie::Access> access) const {
-  const auto& runs = runs_[!access ? kAny : *access == pcie::Access::read ? kRead : kWrite];
-  const std::size_t next = after(runs, at);
-  if (next > 0 && runs[next - 1].from.contains(at)) {
-    const Run& run = runs[next - 1];
+  const auto& reached = runs(access);
+  const std::size_t next = after(reached, at);
+  if (next > 0 && reached[next - 1].from.contains(at)) {
+    const Run& run = reached[next - 1];
     return {.to = run.to.plus(*at.minus(run.from.first())), .mapped = true, .extent = run.from};
   }
-  const Range<From> unmapped = gap<From>(runs, next);
   if (const Entry* entry = find(at)) return {.to = {}, .mapped = true, .extent = entry->from};
-  const Range<From> hole = gap<From>(mappings_, after(mappings_, at));
-  return {.to = {}, .mapped = false, .extent = *unmapped.intersect(hole)};
+  return {.to = {}, .mapped = false, .extent = gap<From>(mappings_, after(mappings_, at))};
+}
+
+template <class From>
+Range<From> TranslationTable<From>::unreached(From at, std::optional<pcie::Access> access) const {
+  return gap<From>(runs(access), after(runs(access), at));
 }
 
 template <class From>

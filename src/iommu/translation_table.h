@@ -60,6 +60,9 @@ class TranslationTable {
 
   // `access` nullopt: any mapping will do (no permission check). O(log mappings).
   [[nodiscard]] Answer<From> lookup(From at, std::optional<pcie::Access> access) const;
+  // Where look-up is refused at `at`: the whole stretch around it that this access does not reach, for
+  // whatever reason (an Answer's extent ends where the reason changes).
+  [[nodiscard]] Range<From> unreached(From at, std::optional<pcie::Access> access) const;
   // The largest of 4 KiB, 2 MiB and 1 GiB that alignment and mapping allow at `at`: how far one IOTLB entry
   // reaches. nullopt where nothing is mapped.
   [[nodiscard]] std::optional<std::uint64_t> page_size(From at) const;
@@ -75,6 +78,9 @@ class TranslationTable {
   };
   enum { kRead, kWrite, kAny, kViews };
   void rebuild_runs();
+  [[nodiscard]] const std::vector<Run>& runs(std::optional<pcie::Access> access) const {
+    return runs_[!access ? kAny : *access == pcie::Access::read ? kRead : kWrite];
+  }
   [[nodiscard]] const Entry* find(From at) const;
 
   std::vector<Entry> mappings_;

@@ -59,7 +59,7 @@ DmaAnswer translate_in(const DomainTable& domain, Enforcement enforcement, Iova 
     return answer;
   }
   const auto found = domain.mappings.lookup(at, wanted);
-  const auto extent = outside_interrupts(*found.extent.intersect(stale.extent), at);
+  const auto extent = outside_interrupts(*found.extent.intersect(domain.stale.unreached(at, wanted)), at);
   if (found.to) return check_target(at, *found.to, extent);
   switch (enforcement) {
     case Enforcement::full:
