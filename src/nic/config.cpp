@@ -54,12 +54,13 @@ pcie::ConfigSpace make_vf_config() {
   return config;
 }
 
-void apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port) {
+bool apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port) {
   const auto at = config.capability(pci::kCapMsix);
-  if (!at) return;
+  if (!at) return false;
   const std::uint32_t control = config.read(static_cast<std::uint16_t>(*at + pci::kMsixControl), 2);
-  table.set_control((control & pci::kMsixControlEnable) != 0, (control & pci::kMsixControlFunctionMask) != 0,
-                    port);
+  const bool enabled = (control & pci::kMsixControlEnable) != 0;
+  table.set_control(enabled, (control & pci::kMsixControlFunctionMask) != 0, port);
+  return enabled;
 }
 
 }  // namespace ladon::nic

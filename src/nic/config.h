@@ -18,7 +18,7 @@ inline constexpr std::uint16_t kPfVectors = 1;
 // PCI Express with FLR, MSI-X, AER, ARI.
 [[nodiscard]] pcie::ConfigSpace make_vf_config();
 
-// Lets the table follow the enable and mask bits of the MSI-X capability.
-void apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port);
+// Lets the table follow the enable and mask bits of the MSI-X capability. True if it is enabled.
+bool apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port);
 
 }  // namespace ladon::nic

@@ -30,8 +30,9 @@ bool Engine::poll(std::size_t budget) {
   busy_ = true;
   check_carrier();
   wake_patient();
-  std::size_t moved = wire_.run(std::min<std::size_t>(budget, kTxBatch));
-  bool more = moved == kTxBatch;
+  const std::size_t share = std::min<std::size_t>(budget / 2 + 1, kTxBatch);
+  std::size_t moved = wire_.run(share);
+  const bool more = moved == share;
   flush();
   // Every ready queue has one batch before any has a second.
   while (moved < budget) {
@@ -115,12 +116,6 @@ void Engine::completed(pcie::DmaTag tag, pcie::DmaStatus status) {
   if (nested) return;
   run_deferred();
   settle();
-}
-
-bool Engine::defer(std::move_only_function<void()> write) {
-  if (!busy_) return false;
-  if (deferred_.size() < kDeferred) deferred_.push_back(std::move(write));
-  return true;
 }
 
 void Engine::run_deferred() {

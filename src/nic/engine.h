@@ -65,7 +65,13 @@ class Engine {
   void delivered(unsigned queue) { filled_.add(queue); }
   // Registers that are written by the device's own DMA while a batch runs take effect after it. True if
   // `write` was kept, or lost because too many are waiting.
-  bool defer(std::move_only_function<void()> write);
+  template <class Write>
+  bool defer(Write write) {
+    if (!busy_) [[likely]]
+      return false;
+    if (deferred_.size() < kDeferred) deferred_.emplace_back(std::move(write));
+    return true;
+  }
   // After a register was written: signals what is due.
   void settle();
 

@@ -81,8 +81,15 @@ MacAddress Nic::mac(std::uint16_t vf) const {
 bool Nic::link_up(std::uint16_t vf) const {
   return engine_->vf(vf).link_up();
 }
-PacketMemory& Nic::packet_memory() {
+
+const PacketMemory& Nic::packet_memory() const {
   return engine_->packet_memory();
+}
+
+bool Nic::set_partition(std::uint16_t vf, std::uint64_t bytes) {
+  if (!engine_->packet_memory().set_partition(vf, bytes)) return false;
+  engine_->vf(vf).refresh();
+  return true;
 }
 
 }  // namespace ladon::nic

@@ -62,7 +62,11 @@ class Nic final : public pcie::Endpoint, public pcie::DmaClient {
   [[nodiscard]] const Counters<VfFault>& faults(std::uint16_t vf) const;
   [[nodiscard]] MacAddress mac(std::uint16_t vf) const;
   [[nodiscard]] bool link_up(std::uint16_t vf) const;
-  [[nodiscard]] PacketMemory& packet_memory();
+  [[nodiscard]] const PacketMemory& packet_memory() const;
+
+  // The size of a function's partition of packet memory. Without one it has neither link nor frames. False if
+  // the pool does not have that many bytes left.
+  [[nodiscard]] bool set_partition(std::uint16_t vf, std::uint64_t bytes);
 
  private:
   std::unique_ptr<Engine> engine_;

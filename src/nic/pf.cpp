@@ -20,7 +20,8 @@ void Pf::config_write(std::uint16_t offset, unsigned width, std::uint32_t value)
     reset();
     engine_.decode_changed();
   }
-  apply_msix_control(config_, engine_.pf_msix(), engine_.pf_port());
+  const bool msix = apply_msix_control(config_, engine_.pf_msix(), engine_.pf_port());
+  engine_.events().set_deliverable(msix && config_.bus_master());
   if (const auto sriov = config_.sriov()) engine_.set_sriov(*sriov);
   engine_.settle();
 }

@@ -31,9 +31,11 @@ class PfEvents {
   }
   void clear() { cause_ = mask_ = 0, mailbox_ = fault_ = flr_ = 0, signalled_ = false; }
 
+  // Messages can be sent: MSI-X and bus mastering are on. News waits until then.
+  void set_deliverable(bool deliverable) { deliverable_ = deliverable; }
   // Sends the interrupt if there is news.
   void update() {
-    if (signalled_ || (cause_ & mask_) == 0) return;
+    if (signalled_ || !deliverable_ || (cause_ & mask_) == 0) return;
     signalled_ = true;
     table_.raise(0, port_);
   }
@@ -69,6 +71,7 @@ class PfEvents {
   std::uint32_t cause_ = 0, mask_ = 0;
   VfMask mailbox_ = 0, fault_ = 0, flr_ = 0;
   bool signalled_ = false;  // the causes as they are have been told
+  bool deliverable_ = false;
 };
 
 }  // namespace ladon::nic

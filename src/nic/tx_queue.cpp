@@ -39,6 +39,7 @@ TxQueue::Progress TxQueue::run() {
       stage_ = Stage::moving;
       [[fallthrough]];
     case Stage::moving:
+      resolve();
       if (!move()) return {.packets = next_ - std::min(before, next_), .more = false};
       stage_ = Stage::draining;
       [[fallthrough]];
@@ -123,13 +124,24 @@ TxQueue::Moved TxQueue::fail(VfFault fault) {
 
 // ---- the payload: in the guest's memory if it can be addressed there, else read to staging_
 
+// Finds what is left of the batch in the guest's memory, and has it brought near: the first touch of a line
+// that another processor has written costs more than all the rest.
+void TxQueue::resolve() {
+  if (next_ >= batch_.packet_count) return;
+  const TxPacket& last = batch_.packets[batch_.packet_count - 1];
+  for (std::uint32_t i = batch_.packets[next_].first_fragment; i < last.first_fragment + last.fragments;
+       ++i) {
+    const TxFragment& fragment = batch_.fragments[i];
+    resolved_[i] = vf_.port().direct(Iova(fragment.address), fragment.length, Access::read);
+    __builtin_prefetch(resolved_[i]);
+  }
+}
+
 bool TxQueue::gather_direct(const TxPacket& packet) {
   pieces_first_ = pieces_end_ = 0;
-  for (std::uint32_t i = 0; i < packet.fragments; ++i) {
-    const TxFragment& fragment = batch_.fragments[packet.first_fragment + i];
-    const std::byte* bytes = vf_.port().direct(Iova(fragment.address), fragment.length, Access::read);
-    if (bytes == nullptr) return false;
-    pieces_[pieces_end_++] = {bytes, fragment.length};
+  for (std::uint32_t i = packet.first_fragment; i < packet.first_fragment + packet.fragments; ++i) {
+    if (resolved_[i] == nullptr) return false;
+    pieces_[pieces_end_++] = {resolved_[i], batch_.fragments[i].length};
   }
   return true;
 }

@@ -65,6 +65,7 @@ class TxQueue {
   void parse();
   bool move();
   Moved move_packet(const TxPacket& packet);
+  void resolve();
   bool gather_direct(const TxPacket& packet);
   bool issue_reads();
   bool snapshot(const TxPacket& packet);
@@ -103,6 +104,9 @@ class TxQueue {
   std::array<std::uint32_t, kTxBatch> staged_at_{};  // where in staging_ a packet is
   std::unique_ptr<std::byte[]> staging_;
   std::size_t staging_used_ = 0, staging_high_water_ = 0;
+
+  // Where fragments are, for the duration of one run(); null: not directly reachable.
+  std::array<const std::byte*, kTxBatch> resolved_{};
 
   // The packet: its head, a private copy; what follows it; the slice of that which one segment takes.
   alignas(64) std::array<std::byte, offload::kMaxSnapshot> head_bytes_{}, segment_head_{};

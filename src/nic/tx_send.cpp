@@ -106,6 +106,9 @@ TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPack
     vf_.drop(VfDrop::tx_vlan);
     return Moved::done;
   }
+  // Everything behind this holds frames of at most this length: a segment, or a frame that was allowed four
+  // bytes more for a tag that it did not have.
+  if (frame.length > kMaxFrame) return fail(VfFault::bad_packet_length);
   if (frame.length < kShortest) {
     // All of it is in the head, whose array is longer than this.
     std::memset(head.data() + frame.length, 0, kShortest - frame.length);

@@ -117,7 +117,8 @@ void Vf::cause(unsigned queue, QueueDirection direction) {
 // ---- interrupts and mailbox
 
 bool Vf::signal(Instant now) {
-  if (!interrupts_.due() || !config_.bus_master()) return false;
+  // What is due stays so until the message can be sent.
+  if (!interrupts_.due() || !can_signal_) return false;
   if (!interrupts_.update(now)) {
     drop(VfDrop::interrupt_refused);
     fault(VfFault::interrupt_refused);
@@ -189,6 +190,7 @@ void Vf::reset() {
 void Vf::function_level_reset() {
   config_.reset();
   msix_.reset();
+  can_signal_ = false;
   reset();
   refresh();
 }
@@ -200,6 +202,7 @@ void Vf::scrub() {
   engine_.forget_filters(index_);
   config_.reset();
   msix_.reset();
+  can_signal_ = false;
   reset_registers();
   refresh();
   engine_.clear_pending(index_);
@@ -233,7 +236,7 @@ void Vf::config_write(std::uint16_t offset, unsigned width, std::uint32_t value)
   if (engine_.defer([=, this] { config_write(offset, width, value); })) return;
   if (config_.write(offset, width, value)) engine_.decode_changed();
   if (config_.take_flr_request()) function_level_reset();
-  apply_msix_control(config_, msix_, port_);
+  can_signal_ = apply_msix_control(config_, msix_, port_) && config_.bus_master();
   refresh();
   engine_.touch(index_);
   engine_.settle();

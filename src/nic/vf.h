@@ -153,7 +153,7 @@ class Vf final : public pcie::Function {
   pcie::DmaPort& port_;
   PacketMemory& memory_;
   std::uint16_t index_;
-  bool running_ = false, scrub_wanted_ = false, scrubbed_ = true;
+  bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;
   std::array<std::unique_ptr<RxQueue>, kQueues> rx_;
   std::array<std::unique_ptr<TxQueue>, kQueues> tx_;

@@ -76,6 +76,30 @@ TEST_F(Faults, TooShortAndTooLong) {
   expect_caught(VfFault::bad_packet_length);
 }
 
+// Segments and tags must not make frames that are longer than the device's buffers.
+TEST_F(Faults, SegmentsLongerThanAnyFrame) {
+  client::FrameSpec spec = from_to(0, 9);
+  spec.carries = client::Carries::tcp;
+  spec.payload = 40'000;
+  client::TxOffload offload;
+  offload.l4_checksum = offload.segment = true;
+  offload.transport_length = 20;
+  offload.segment_size = 0xFFFF;
+  send(0, client::make_frame(spec), offload);
+  EXPECT_TRUE(rig.wire().sent.empty());
+  expect_caught(VfFault::bad_packet_length);
+  spec.payload = 9732 - 54;
+  offload = {};
+  offload.vlan = std::uint16_t{0};
+  send(0, client::make_frame(spec), offload);
+  EXPECT_TRUE(rig.wire().sent.empty());
+  expect_caught(VfFault::bad_packet_length);
+  spec.payload = 9728 - 54;
+  send(0, client::make_frame(spec), offload);
+  ASSERT_EQ(rig.wire().sent.size(), 1u);
+  EXPECT_EQ(rig.wire().sent.front().size(), 9732u);
+}
+
 TEST_F(Faults, APacketThatNeverEnds) {
   for (int i = 0; i < 70; ++i) put(kMemory, (kData & ~desc::kTxEndOfPacket) | 1);
   ring();

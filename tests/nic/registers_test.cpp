@@ -92,8 +92,10 @@ TEST_F(Registers, LinkNeedsPolicyCarrierAndAPartition) {
   pf_write(control, pf_read(control) | pf::kVfLinkForced);
   EXPECT_TRUE(up());
   EXPECT_TRUE(passes(1, 0));
-  ASSERT_TRUE(rig.nic().packet_memory().set_partition(0, 0));
+  ASSERT_TRUE(rig.nic().set_partition(0, 0));
   EXPECT_FALSE(up());
+  EXPECT_FALSE(passes(1, 0));
+  EXPECT_FALSE(passes(0, 1));
 }
 
 TEST_F(Registers, CausesAreReadOnceAndSetByHand) {

@@ -31,12 +31,19 @@ class LatePort final : public pcie::DmaPort {
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
   DmaStatus send_msi(Iova, std::uint32_t) override { return DmaStatus::done; }
   bool late = false, revoked = false;
+  // A write to this address is one to somebody's register.
+  std::optional<Iova> doorbell;
+  std::function<void()> ring;
 
  protected:
   DmaStatus issue_read(Iova from, Bytes into, pcie::DmaTag tag) override {
     return issue({.at = from, .into = into, .from = {}, .tag = tag});
   }
   DmaStatus issue_write(Iova to, ConstBytes from, pcie::DmaTag tag) override {
+    if (to == doorbell) {
+      ring();
+      return DmaStatus::done;
+    }
     return issue({.at = to, .into = {}, .from = from, .tag = tag, .write = true});
   }
 
@@ -252,6 +259,26 @@ TEST(SplitPhase, FramesFromTheWireWaitForBuffers) {
     const auto received = bench.drivers[0]->rx().receive();
     ASSERT_TRUE(received);
     EXPECT_EQ(received->bytes, frame);
+  }
+}
+
+// Frames that land in the device's own registers, as they may where nothing forbids it.
+TEST(SplitPhase, ADeviceThatResetsItselfByDma) {
+  Bench bench;
+  for (auto& port : bench.ports) port->late = false;
+  for (const std::uint16_t victim : {std::uint16_t{0}, std::uint16_t{1}}) {
+    bench.ports[2]->doorbell = Iova(0xD00B'0000);
+    bench.ports[2]->ring = [&] { bench.registers[victim]->write32(reg::kControl, reg::kControlReset); };
+    store_le(bench.drivers[1]->rx().memory().data() + 40 * 16, std::uint64_t{0xD00B'0000});
+    for (int i = 0; i < 48; ++i)  // descriptors are fetched 32 at a time
+      ASSERT_TRUE(bench.drivers[0]->tx().send(client::make_frame(from_to(0, 1)), {}, i != 47));
+    bench.settle();
+    EXPECT_EQ(bench.registers[victim]->read32(reg::kTx + reg::kQueueControl), 0u);
+    EXPECT_EQ(bench.nic->packet_memory().held(1), 0u);
+    bench.ports[2]->doorbell.reset();
+    bench.start(0);
+    bench.start(1);
+    EXPECT_TRUE(bench.passes(0, 1));
   }
 }
 

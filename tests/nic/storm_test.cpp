@@ -69,12 +69,12 @@ std::pair<std::uint64_t, std::uint64_t> any_descriptor(std::minstd_rand& random)
     const std::uint64_t command = desc::kTxExtension | desc::kTxTypeContext | desc::kTucmdIpv4 |
                                   (chance(2) ? desc::kTucmdTcp : desc::kTucmdUdp);
     const std::uint64_t segment = (chance(2) ? 20u : 8u) << desc::kContextL4LengthShift |
-                                  (random() % 1500) << desc::kContextMssShift |
+                                  (random() % (chance(4) ? 65536 : 1500)) << desc::kContextMssShift |
                                   random() % 2 << desc::kTxContextIndexShift;
     return {lengths, segment << 32 | command};
   }
-  std::uint64_t command =
-      desc::kTxExtension | desc::kTxTypeData | desc::kTxReportStatus | (60 + random() % 1500);
+  std::uint64_t command = desc::kTxExtension | desc::kTxTypeData | desc::kTxReportStatus |
+                          (chance(10) ? random() % 65536 : 60 + random() % 1500);
   if (!chance(50)) command |= desc::kTxInsertFcs;
   if (!chance(4)) command |= desc::kTxEndOfPacket;
   if (chance(12)) command |= desc::kTxSegment;
