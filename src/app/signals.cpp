@@ -16,24 +16,38 @@ void request_stop(int) {
   stop_requested.store(true, std::memory_order_relaxed);
 }
 
-void handle(void (*handler)(int)) {
+void request_report(int) {
+  report_requested.store(true, std::memory_order_relaxed);
+}
+
+void handle(void (*stop)(int), void (*report)(int)) {
   struct sigaction action{};
-  action.sa_handler = handler;
+  action.sa_handler = stop;
   for (const int signal : kSignals) ::sigaction(signal, &action, nullptr);
+  action.sa_handler = report;
+  ::sigaction(SIGUSR1, &action, nullptr);
 }
 
 }  // namespace
 
 StopSignals::StopSignals() {
-  handle(request_stop);
+  handle(request_stop, request_report);
   ::signal(SIGPIPE, SIG_IGN);
 }
 StopSignals::~StopSignals() {
-  handle(SIG_DFL);
+  handle(SIG_DFL, SIG_DFL);
 }
 
 const std::atomic<bool>& StopSignals::stopped() const {
   return stop_requested;
+}
+
+bool StopSignals::take_report_request() const {
+  return report_requested.exchange(false, std::memory_order_relaxed);
+}
+
+bool StopSignals::take_report_request() const {
+  return report_requested.exchange(false, std::memory_order_relaxed);
 }
 
 }  // namespace ladon::app
