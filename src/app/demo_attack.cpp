@@ -16,6 +16,7 @@ using machine::Machine;
 
 constexpr std::uint64_t kTargetBytes = 2 << 20;
 constexpr std::byte kCanary{0xC5};
+constexpr std::uint32_t kTargetOwner = ~0u;  // no guest's
 constexpr unsigned kPings = 20;
 constexpr Duration kCommand = std::chrono::seconds(60);
 
@@ -35,10 +36,11 @@ std::expected<Target, std::string> place_target(Machine& machine, pcie::Domain d
   auto fd = machine::sealed_memory(kTargetBytes);
   if (!fd) return std::unexpected(fd.error());
   std::expected<BusAddr, std::string> at = std::unexpected("a target's memory cannot be placed");
-  machine.host(domain).add_program().submit(host::PinMemory{.fd = fd->get(), .length = kTargetBytes},
-                                            [&](host::Result result) {
-                                              if (result) at = std::get<host::Pinned>(*result).at;
-                                            });
+  machine.host(domain).add_program().submit(
+      host::PinMemory{.fd = fd->get(), .length = kTargetBytes, .owner = kTargetOwner},
+      [&](host::Result result) {
+        if (result) at = std::get<host::Pinned>(*result).at;
+      });
   if (!at) return std::unexpected(at.error());
   auto memory = MemoryFile::open(std::move(*fd));
   if (!memory) return std::unexpected(std::string(name(memory.error())));

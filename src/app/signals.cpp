@@ -46,8 +46,4 @@ bool StopSignals::take_report_request() const {
   return report_requested.exchange(false, std::memory_order_relaxed);
 }
 
-bool StopSignals::take_report_request() const {
-  return report_requested.exchange(false, std::memory_order_relaxed);
-}
-
 }  // namespace ladon::app

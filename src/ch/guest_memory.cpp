@@ -55,8 +55,8 @@ std::string_view name(SlotRefusal refusal) {
   return "?";
 }
 
-std::shared_ptr<GuestMemory> GuestMemory::make(host::HostBridge& bridge, bool bare) {
-  return std::shared_ptr<GuestMemory>(new GuestMemory(bridge, bare));
+std::shared_ptr<GuestMemory> GuestMemory::make(host::HostBridge& bridge, bool bare, std::uint32_t owner) {
+  return std::shared_ptr<GuestMemory>(new GuestMemory(bridge, bare, owner));
 }
 
 void GuestMemory::request(host::Request request, std::move_only_function<void(const host::Result&)> then) {
@@ -91,7 +91,7 @@ void GuestMemory::map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_
     return done(std::unexpected(SlotRefusal::bad_map));
   mappings_[gpa] = {.length = length, .pin = {}};
   const auto at = bare_ ? std::optional(BusAddr(gpa.bits())) : std::nullopt;
-  request(host::PinMemory{fd, file_offset, length, at},
+  request(host::PinMemory{fd, file_offset, length, at, owner_},
           [this, gpa, access, done = std::move(done)](const host::Result& result) mutable {
             const auto* pinned = result ? std::get_if<host::Pinned>(&*result) : nullptr;
             if (pinned != nullptr) return map_pinned(gpa, *pinned, access, std::move(done));

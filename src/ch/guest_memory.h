@@ -36,8 +36,10 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
   using Done = std::move_only_function<void(Outcome)>;
   using Then = std::move_only_function<void()>;
 
-  // `bare`: the host's own operating system is the guest, and its memory lies at BusAddr = Gpa.
-  [[nodiscard]] static std::shared_ptr<GuestMemory> make(host::HostBridge& bridge, bool bare);
+  // `bare`: the host's own operating system is the guest, and its memory lies at BusAddr = Gpa. `owner`: no
+  // two guests of a host that are there at one time have the same.
+  [[nodiscard]] static std::shared_ptr<GuestMemory> make(host::HostBridge& bridge, bool bare,
+                                                         std::uint32_t owner);
 
   void map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_offset, pcie::AccessSet access,
            Done done);
@@ -58,7 +60,8 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
     std::optional<host::Pin> pin;
     bool busy = true;  // being made or removed
   };
-  GuestMemory(host::HostBridge& bridge, bool bare) : bridge_(bridge), bare_(bare) {}
+  GuestMemory(host::HostBridge& bridge, bool bare, std::uint32_t owner)
+      : bridge_(bridge), bare_(bare), owner_(owner) {}
 
   using WithSpace = std::move_only_function<void(std::optional<host::IoDomain>)>;
   void with_space(WithSpace then);
@@ -74,6 +77,7 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
 
   host::HostBridge& bridge_;
   bool bare_;
+  std::uint32_t owner_;
   std::optional<host::IoDomain> space_;
   std::vector<WithSpace> awaiting_space_;
   std::map<Gpa, Mapping> mappings_;

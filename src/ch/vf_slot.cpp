@@ -24,7 +24,7 @@ std::shared_ptr<VfSlot> VfSlot::make(SlotHost& host, std::uint8_t index) {
 }
 
 VfSlot::VfSlot(SlotHost& host, std::uint8_t index)
-    : host_(host), index_(index), memory_(GuestMemory::make(host.bridge, host.bare)) {}
+    : host_(host), index_(index), memory_(GuestMemory::make(host.bridge, host.bare, index)) {}
 
 std::unexpected<SlotRefusal> VfSlot::refuse(SlotRefusal why) {
   refusals_.add(why);
@@ -240,7 +240,7 @@ void VfSlot::scrubbed() {
 
 void VfSlot::finish_detach() {
   state_ = State::idle;
-  memory_ = GuestMemory::make(host_.bridge, host_.bare);  // an I/O space is not handed on
+  memory_ = GuestMemory::make(host_.bridge, host_.bare, index_);  // an I/O space is not handed on
   for (auto& done : std::exchange(detach_done_, {})) done();
 }
 

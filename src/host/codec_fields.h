@@ -32,7 +32,7 @@ void fields(A& a, WriteMemory& m) {
 }
 template <class A>
 void fields(A& a, PinMemory& m) {
-  a.all(m.file_offset, m.length, m.at);
+  a.all(m.file_offset, m.length, m.at, m.owner);
 }
 template <class A>
 void fields(A& a, Unpin& m) {

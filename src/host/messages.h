@@ -59,12 +59,14 @@ struct WriteMemory {
   std::vector<std::byte> bytes;
 };
 // ---- memory for guests: `fd` (sealed or not) becomes reachable in this domain, whole, at an address that
-// the host chooses, or at `at`. The same file pinned twice has one address. The host duplicates the
+// the host chooses, or at `at`. The same file pinned twice for one owner has one address; files are told
+// apart within an owner only, since whoever made a file can forge its identity. The host duplicates the
 // descriptor.
 struct PinMemory {
   int fd = -1;
   std::uint64_t file_offset = 0, length = 0;
   std::optional<BusAddr> at;
+  std::uint32_t owner = 0;  // whose memory it is, as the host's software numbers its guests
 };
 struct Unpin {
   Pin pin{};

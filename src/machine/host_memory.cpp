@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <set>
 #include <system_error>
 
 namespace ladon::machine {
@@ -61,8 +62,8 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
 
   if (!request.at) {
     for (auto& [first, piece] : pieces_) {
-      if (!piece.whole_file || piece.file->identity() != description->identity ||
-          piece.file->size() != description->size)
+      if (!piece.whole_file || piece.owner != request.owner ||
+          piece.file->identity() != description->identity || piece.file->size() != description->size)
         continue;
       ++piece.users;
       pins_.emplace(pin, first);
@@ -76,17 +77,34 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
   if (!guests_.contains(*range)) return std::unexpected(host::Error::bad_argument);
   if (!is_free(*range)) return std::unexpected(host::Error::overlap);
 
-  FileDescriptor copy(::fcntl(request.fd, F_DUPFD_CLOEXEC, 0));
-  auto file = MemoryFile::open(std::move(copy));
+  auto file = file_of(request, *description);
   if (!file) return std::unexpected(host::Error::no_memory);
   pieces_.emplace(range->first(), Piece{.range = *range,
-                                        .file = std::make_shared<MemoryFile>(std::move(*file)),
+                                        .file = std::move(file),
                                         .file_offset = whole ? 0 : request.file_offset,
+                                        .owner = request.owner,
                                         .whole_file = whole});
   pins_.emplace(pin, range->first());
   ++next_pin_;
   const BusAddr at = whole ? range->first().plus(request.file_offset).value() : range->first();
   return NewPin{{pin, at}, *range, true};
+}
+
+std::shared_ptr<MemoryFile> HostMemory::file_of(const host::PinMemory& request,
+                                                const MemoryFile::Description& description) {
+  std::set<const MemoryFile*> files;
+  std::uint64_t mapped = description.size;
+  for (const auto& [first, piece] : pieces_) {
+    if (piece.owner == request.owner && piece.file->identity() == description.identity &&
+        piece.file->size() == description.size)
+      return piece.file;
+    if (files.insert(piece.file.get()).second) mapped += piece.file->size();
+  }
+  // Every file is mapped whole, however little of it is pinned: a guest could use up the address space with
+  // large, empty files.
+  if (mapped > 2 * guests_.span()) return nullptr;
+  auto opened = MemoryFile::open(FileDescriptor(::fcntl(request.fd, F_DUPFD_CLOEXEC, 0)));
+  return opened ? std::make_shared<MemoryFile>(std::move(*opened)) : nullptr;
 }
 
 HostMemory::Leaving HostMemory::unpin(host::Pin pin) {

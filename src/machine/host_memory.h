@@ -57,9 +57,14 @@ class HostMemory {
     Range<BusAddr> range;
     std::shared_ptr<MemoryFile> file;
     std::uint64_t file_offset = 0;
+    std::optional<std::uint32_t> owner;  // nullopt: the host itself
     unsigned users = 1;
     bool whole_file = false;  // placed by us, shared by all pins of that file
   };
+  // The file behind a pin: one that its owner has pinned already, or a new one; nullptr if there is no room
+  // for it.
+  [[nodiscard]] std::shared_ptr<MemoryFile> file_of(const host::PinMemory& request,
+                                                    const MemoryFile::Description& description);
   [[nodiscard]] std::optional<Range<BusAddr>> free_range(std::uint64_t length) const;
   [[nodiscard]] bool is_free(Range<BusAddr> range) const;
 

@@ -22,8 +22,10 @@ pcie::Transaction LivePort::transaction(Iova at, std::uint32_t length, pcie::Acc
           .access = access};
 }
 
-template <class Move>
-pcie::DmaStatus LivePort::pieces(Iova at, std::size_t length, pcie::Access access, Move move) {
+// `data_at(offset, length)`: the four bytes of a write that may turn out to be an interrupt message.
+template <class DataAt, class Move>
+pcie::DmaStatus LivePort::pieces(Iova at, std::size_t length, pcie::Access access, DataAt data_at,
+                                 Move move) {
   if (live_ == nullptr) return pcie::DmaStatus::refused;
   for (std::size_t done = 0; done < length;) {
     const auto here = at.plus(done);
@@ -31,7 +33,9 @@ pcie::DmaStatus LivePort::pieces(Iova at, std::size_t length, pcie::Access acces
     const auto piece =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(length - done, kPage - here->bits() % kPage));
     ++misses_;
-    const fabric::Resolution way = live_->follow(transaction(*here, piece, access));
+    pcie::Transaction request = transaction(*here, piece, access);
+    request.data = data_at(done, piece);
+    const fabric::Resolution way = live_->follow(request);
     if (way.refused() || !move(way, done, piece)) return pcie::DmaStatus::refused;
     learn(*here, way, access);
     done += piece;
@@ -40,14 +44,18 @@ pcie::DmaStatus LivePort::pieces(Iova at, std::size_t length, pcie::Access acces
 }
 
 pcie::DmaStatus LivePort::issue_read(Iova from, Bytes into, pcie::DmaTag) {
-  return pieces(from, into.size(), pcie::Access::read,
-                [&](const fabric::Resolution& way, std::size_t done, std::size_t length) {
-                  return live_->read(way, into.subspan(done, length));
-                });
+  return pieces(
+      from, into.size(), pcie::Access::read, [](std::size_t, std::size_t) { return 0u; },
+      [&](const fabric::Resolution& way, std::size_t done, std::size_t length) {
+        return live_->read(way, into.subspan(done, length));
+      });
 }
 
 pcie::DmaStatus LivePort::issue_write(Iova to, ConstBytes from, pcie::DmaTag) {
-  return pieces(to, from.size(), pcie::Access::write,
+  const auto data = [&](std::size_t done, std::size_t length) {
+    return length == sizeof(std::uint32_t) ? load_le<std::uint32_t>(from.data() + done) : 0u;
+  };
+  return pieces(to, from.size(), pcie::Access::write, data,
                 [&](const fabric::Resolution& way, std::size_t done, std::size_t length) {
                   return live_->write(way, from.subspan(done, length));
                 });
@@ -84,17 +92,19 @@ void LivePort::learn(Iova at, const fabric::Resolution& way, pcie::Access access
 pcie::DmaStatus LivePort::send_msi(Iova address, std::uint32_t data) {
   if (live_ == nullptr) return pcie::DmaStatus::refused;
   MessageRoute& route = routes_[(address.bits() >> 2) % routes_.size()];
-  if (route.known && route.address == address.bits()) {
+  if (route.known && route.address == address.bits() && route.data == data) {
     live_->interrupt(route.target);
     return pcie::DmaStatus::done;
   }
-  const fabric::Resolution way = live_->follow(transaction(address, sizeof data, pcie::Access::write));
+  pcie::Transaction request = transaction(address, sizeof data, pcie::Access::write);
+  request.data = data;
+  const fabric::Resolution way = live_->follow(request);
   if (way.refused()) return pcie::DmaStatus::refused;
   std::array<std::byte, sizeof data> bytes;
   store_le(bytes.data(), data);
   if (!live_->write(way, bytes)) return pcie::DmaStatus::refused;
   if (const auto* target = std::get_if<fabric::InterruptTarget>(&way.outcome))
-    route = {.address = address.bits(), .target = *target, .known = true};
+    route = {.address = address.bits(), .data = data, .target = *target, .known = true};
   return pcie::DmaStatus::done;
 }
 

@@ -30,13 +30,14 @@ class LivePort final : public pcie::DmaPort {
 
  private:
   // Calls move(way, offset, length) for each piece that does not cross a page.
-  template <class Move>
-  pcie::DmaStatus pieces(Iova at, std::size_t length, pcie::Access access, Move move);
+  template <class DataAt, class Move>
+  pcie::DmaStatus pieces(Iova at, std::size_t length, pcie::Access access, DataAt data_at, Move move);
   [[nodiscard]] pcie::Transaction transaction(Iova at, std::uint32_t length, pcie::Access access) const;
   void learn(Iova at, const fabric::Resolution& way, pcie::Access access);
 
   struct MessageRoute {
     std::uint64_t address = 0;
+    std::uint32_t data = 0;
     fabric::InterruptTarget target;
     bool known = false;
   };
