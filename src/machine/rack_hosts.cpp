@@ -80,6 +80,13 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   return vf;
 }
 
+// Where a section has its field; the section itself if the field is left out.
+YamlPlace place_of(const Field& section, std::string_view key) {
+  for (const auto& entry : section.node->entries)
+    if (entry.key == key) return entry.value.place;
+  return section.node->place;
+}
+
 // A guest's memory at a place that the file gives.
 std::optional<Range<BusAddr>> placed(const GuestSpec& guest) {
   return guest.memory_at ? Range<BusAddr>::of(*guest.memory_at, guest.memory) : std::nullopt;
@@ -95,15 +102,15 @@ void check_memory(RackContext& context, const HostSpec& host, const std::vector<
     for (std::size_t j = 0; range && j < i; ++j) {
       const auto other = placed(host.guests[j]);
       if (other && range->overlaps(*other))
-        context.errors.add(
-            fields[i].node->place, fields[i].path + ".memory_at",
-            fmt::format("overlaps the memory of {} in line {}", fields[j].path, fields[j].node->place.line),
-            "move one of them, or leave memory_at out and let the host choose");
+        context.errors.add(place_of(fields[i], "memory_at"), fields[i].path + ".memory_at",
+                           fmt::format("overlaps the memory of {} in line {}", fields[j].path,
+                                       place_of(fields[j], "memory_at").line),
+                           "move one of them, or leave memory_at out and let the host choose");
     }
   }
   if (sum > host.memory)
     context.errors.add(
-        host_field.node->place, host_field.path + ".memory",
+        place_of(host_field, "memory"), host_field.path + ".memory",
         fmt::format("{} do not hold the guests' memory{}, {} together", format_size(host.memory),
                     host.kind == HostKind::bare ? "" : " and 64 MiB for the host", format_size(sum)),
         "give the host more or the guests less");
