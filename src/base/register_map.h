@@ -38,7 +38,7 @@ class RegisterMap {
  public:
   explicit consteval RegisterMap(const std::array<Register<Device>, N>& registers) : registers_(registers) {
     static_assert(N < 0xFFFF && Size % 4 == 0);
-    for (std::uint16_t entry = 0; entry < N; ++entry) {
+    for (std::size_t entry = 0; entry < N; ++entry) {
       const auto& r = registers_[entry];
       if (r.offset % 4 != 0 || r.stride % 4 != 0 || r.count == 0)
         throw std::logic_error("unaligned register");

@@ -168,12 +168,13 @@ void Engine::set_sriov(const pcie::ConfigSpace::Sriov& sriov) {
 std::vector<pcie::BarRange> Engine::vf_ranges(std::uint16_t vf) const {
   std::vector<pcie::BarRange> ranges;
   if (!sriov_.memory_enabled || vf >= enabled_) return ranges;
-  for (std::uint8_t bar = 0; bar < sriov_.vf_bars.size(); ++bar) {
+  for (std::size_t bar = 0; bar < sriov_.vf_bars.size(); ++bar) {
     const std::uint64_t size = sriov_.vf_bar_sizes[bar];
     if (size == 0 || !sriov_.vf_bars[bar]) continue;
     const auto first = sriov_.vf_bars[bar]->plus(size * vf);
     if (!first) continue;
-    if (const auto range = Range<BusAddr>::of(*first, size)) ranges.push_back({bar, *range});
+    if (const auto range = Range<BusAddr>::of(*first, size))
+      ranges.push_back({static_cast<std::uint8_t>(bar), *range});
   }
   return ranges;
 }

@@ -9,10 +9,10 @@
 namespace ladon::nic {
 
 struct NicOptions {
-  std::uint16_t vfs = 8;                                 // TotalVFs, 1..63
-  std::uint16_t vf_device = spec::pci::kX550VfDevice;    // or k82599VfDevice
-  std::uint64_t serial = 1;                              // device serial number
-  std::uint64_t packet_memory_bytes = 64 * 1024 * 1024;  // cut into equal partitions at the start
+  std::uint16_t vfs = 8;                                        // TotalVFs, 1..63
+  std::uint16_t vf_device = spec::pci::kX550VfDevice;           // or k82599VfDevice
+  std::uint64_t serial = 1;                                     // device serial number
+  std::uint64_t packet_memory_bytes = std::uint64_t{64} << 20;  // cut into equal partitions at the start
 };
 
 // Where the virtual functions are: routing ID = that of the PF + kFirstVfOffset + kVfStride * VF. As Intel's

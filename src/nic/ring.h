@@ -2,6 +2,7 @@
 // enabled. Registers of an enabled queue may be written to without effect.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/address.h"
@@ -9,13 +10,15 @@
 
 namespace ladon::nic {
 
+inline constexpr std::size_t kDescriptorBytes = spec::descriptor::kSize;
+
 struct RingShape {
   Iova base;
   std::uint32_t size = 0;  // descriptors; 0: unusable
 
   // Where descriptor `index` < size is.
   [[nodiscard]] Iova at(std::uint32_t index) const {
-    return Iova(base.bits() + std::uint64_t{index} * spec::descriptor::kSize);
+    return Iova(base.bits() + std::uint64_t{index} * kDescriptorBytes);
   }
   [[nodiscard]] std::uint32_t distance(std::uint32_t from, std::uint32_t to) const {
     return to >= from ? to - from : to + size - from;
@@ -32,7 +35,7 @@ struct RingRegisters {
   [[nodiscard]] RingShape shape() const {
     const Iova base(std::uint64_t{base_high} << 32 | base_low);
     if (length == 0 || !base.plus(length - 1)) return {};
-    return {base, length / spec::descriptor::kSize};
+    return {base, static_cast<std::uint32_t>(length / kDescriptorBytes)};
   }
 };
 

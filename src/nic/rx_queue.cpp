@@ -44,7 +44,7 @@ RxQueue::Fetched RxQueue::fetch() {
                                         kSlots - (fetched_ - released_), kFetch});
   if (count == 0) return Fetched::none;
   const DmaWork work{.kind = DmaKind::rx_descriptors, .queue = id_};
-  switch (vf_.port().read(shape_.at(fetch_index_), Bytes(raw_).first(count * desc::kSize), work.tag())) {
+  switch (vf_.port().read(shape_.at(fetch_index_), Bytes(raw_).first(count * kDescriptorBytes), work.tag())) {
     case DmaStatus::done:
       take_descriptors(count);
       return Fetched::some;
@@ -61,7 +61,7 @@ RxQueue::Fetched RxQueue::fetch() {
 
 void RxQueue::take_descriptors(std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i)
-    slot(fetched_ + i).buffer = load_le<std::uint64_t>(raw_.data() + i * desc::kSize);
+    slot(fetched_ + i).buffer = load_le<std::uint64_t>(raw_.data() + i * kDescriptorBytes);
   fetched_ += count;
   fetch_index_ = shape_.wrap(fetch_index_ + count);
 }
@@ -140,8 +140,8 @@ void RxQueue::flush() {
 
 void RxQueue::write_back(std::uint32_t count) {
   const Iova at = shape_.at(head_);
-  if (std::byte* memory = vf_.port().direct(at, count * desc::kSize, Access::write)) [[likely]] {
-    for (std::uint32_t i = 0; i < count; ++i, memory += desc::kSize) {
+  if (std::byte* memory = vf_.port().direct(at, count * kDescriptorBytes, Access::write)) [[likely]] {
+    for (std::uint32_t i = 0; i < count; ++i, memory += kDescriptorBytes) {
       const Slot& from = slot(written_ + i);
       store_le(memory, from.low);
       // The driver takes the length for completion: everything else must be visible before.
@@ -165,7 +165,7 @@ bool RxQueue::write_back_slowly(std::uint32_t count, Iova at) {
                        .slot = static_cast<std::uint8_t>((written_ + i) % kSlots)};
     // Two writes for the same reason; posted writes of one requester stay in order.
     for (const auto& [offset, word] : {std::pair{0u, &from.low}, std::pair{8u, &from.high}}) {
-      const Iova to(at.bits() + i * desc::kSize + offset);
+      const Iova to(at.bits() + i * kDescriptorBytes + offset);
       const DmaStatus status = vf_.port().write(to, std::as_bytes(std::span(word, 1)), work.tag());
       if (status == DmaStatus::refused) return false;
       if (status == DmaStatus::pending) ++from.outstanding, ++outstanding_;

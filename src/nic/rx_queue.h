@@ -112,7 +112,7 @@ class RxQueue {
   RingShape shape_;
   QueueSet waiters_;
   std::array<Slot, kSlots> slots_{};
-  std::array<std::byte, kFetch * 16> raw_{};
+  std::array<std::byte, kFetch * kDescriptorBytes> raw_{};
 };
 
 }  // namespace ladon::nic

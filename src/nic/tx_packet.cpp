@@ -2,6 +2,7 @@
 
 #include "nic/offload/frame.h"
 #include "nic/options.h"
+#include "nic/ring.h"
 
 namespace ladon::nic {
 
@@ -62,11 +63,11 @@ VfFault check_length(const TxPacket& packet) {
 void TxParser::parse(ConstBytes descriptors, TxBatch& batch) {
   batch.packet_count = 0;
   batch.fault = VfFault::none;
-  const auto count = static_cast<std::uint16_t>(descriptors.size() / desc::kSize);
+  const auto count = static_cast<std::uint16_t>(descriptors.size() / kDescriptorBytes);
   std::uint16_t fragments = 0;
   bool inside = false;  // a packet has begun
   for (std::uint16_t i = 0; i < count; ++i) {
-    const Raw raw = load(descriptors.data() + i * desc::kSize);
+    const Raw raw = load(descriptors.data() + i * kDescriptorBytes);
     const std::uint32_t type = raw.command & desc::kTxTypeMask;
     if ((raw.command & desc::kTxExtension) == 0) {
       batch.fault = VfFault::legacy_descriptor;

@@ -68,20 +68,20 @@ bool TxQueue::begin() {
   count_ = std::min(shape_.distance(head_, tail_), kTxBatch);
   const std::uint32_t before_wrap = std::min(count_, shape_.size - head_);
   return read_descriptors(head_, before_wrap, 0) &&
-         (before_wrap == count_ || read_descriptors(0, count_ - before_wrap, before_wrap * desc::kSize));
+         (before_wrap == count_ || read_descriptors(0, count_ - before_wrap, before_wrap * kDescriptorBytes));
 }
 
 bool TxQueue::read_descriptors(std::uint32_t first, std::uint32_t count, std::size_t at) {
   const DmaWork work{.kind = DmaKind::tx_descriptors, .queue = id_};
   const DmaStatus status =
-      vf_.port().read(shape_.at(first), Bytes(raw_).subspan(at, count * desc::kSize), work.tag());
+      vf_.port().read(shape_.at(first), Bytes(raw_).subspan(at, count * kDescriptorBytes), work.tag());
   if (status == DmaStatus::pending) ++outstanding_;
   if (status == DmaStatus::refused) stop(VfFault::tx_descriptor_refused);
   return status != DmaStatus::refused;
 }
 
 void TxQueue::parse() {
-  parser_.parse(ConstBytes(raw_).first(count_ * desc::kSize), batch_);
+  parser_.parse(ConstBytes(raw_).first(count_ * kDescriptorBytes), batch_);
   stop_for_ = batch_.fault;
   next_ = segment_ = staged_end_ = 0;
 }

@@ -57,7 +57,7 @@ class TxQueue {
  private:
   enum class Stage : std::uint8_t { idle, fetching, moving, draining, writing_back };
   enum class Moved : std::uint8_t { done, waiting, faulted };
-  static constexpr std::size_t kStagingBytes = 128 * 1024;
+  static constexpr std::size_t kStagingBytes = std::size_t{128} << 10;
   static constexpr std::uint32_t kUsualHead = 128;
 
   bool begin();
@@ -100,7 +100,7 @@ class TxQueue {
   std::optional<offload::Segmenter> segmenter_;
   TxParser parser_;
   TxBatch batch_;
-  std::array<std::byte, std::size_t{kTxBatch} * 16> raw_{};
+  std::array<std::byte, kTxBatch * kDescriptorBytes> raw_{};
   std::array<std::uint32_t, kTxBatch> staged_at_{};  // where in staging_ a packet is
   std::unique_ptr<std::byte[]> staging_;
   std::size_t staging_used_ = 0, staging_high_water_ = 0;

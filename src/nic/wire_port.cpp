@@ -9,7 +9,7 @@ namespace ladon::nic {
 
 namespace {
 constexpr std::size_t kLongest = kMaxFrame + offload::kVlanTag;
-constexpr std::size_t kStagingBytes = 512 * 1024;
+constexpr std::size_t kStagingBytes = std::size_t{512} << 10;
 }  // namespace
 
 WirePort::WirePort(Engine& engine, Wire& wire)
