@@ -2,6 +2,7 @@
 #include "host/enumeration.h"
 
 #include "host/enumerator.h"
+#include "pcie/config_space.h"
 #include "spec/pci.h"
 
 namespace ladon::host {
@@ -13,7 +14,6 @@ namespace {
 constexpr std::uint16_t at(unsigned base, unsigned offset) {
   return static_cast<std::uint16_t>(base + offset);
 }
-constexpr unsigned kPortRoot = 4, kPortUpstream = 5, kPortDownstream = 6;  // PCIe 6.0, 7.5.3.2
 
 }  // namespace
 
@@ -95,8 +95,9 @@ void Enumerator::scan_bus(std::uint8_t bus, std::optional<std::size_t> parent, u
   if (parent) {
     const pcie::Bdf above = functions_[*parent].bdf;
     if (const auto express = capability(above, pci::kCapExpress)) {
-      const unsigned type = read(above, at(*express, pci::kExpressCapabilities), 2) >> 4 & 0xF;
-      if (type == kPortRoot || type == kPortDownstream) devices = 1;
+      const auto type =
+          static_cast<pcie::PortType>(read(above, at(*express, pci::kExpressCapabilities), 2) >> 4 & 0xF);
+      if (type == pcie::PortType::root_port || type == pcie::PortType::downstream) devices = 1;
     }
   }
   for (unsigned device = 0; device < devices && !failed(); ++device) scan_device(bus, device, parent);

@@ -1,6 +1,6 @@
 // Sizes and places of BARs, bridge windows, virtual functions.
 #include <algorithm>
-#include <bit>
+#include <tuple>
 
 #include "host/enumerator.h"
 #include "spec/pci.h"
@@ -158,7 +158,10 @@ void Enumerator::place(Space& space, std::optional<std::size_t> parent) {
 void Enumerator::place_own(Space& space, std::size_t index) {
   auto& function = functions_[index];
   auto all = pieces(function, space.wide);
-  std::ranges::stable_sort(all, [](const Piece& a, const Piece& b) { return a.bar->size > b.bar->size; });
+  // Largest first, so that nothing is lost to alignment; a total order, so that it is always the same.
+  std::ranges::sort(all, [](const Piece& a, const Piece& b) {
+    return std::tuple(b.bar->size, a.count, a.index) < std::tuple(a.bar->size, b.count, b.index);
+  });
   for (const Piece& piece : all) {
     const bool is_fixed = piece.bar->base != BusAddr(0);
     const std::uint64_t length = piece.bar->size * piece.count;
