@@ -75,7 +75,8 @@ class Ladon:
         with open(self.messages, "wb") as log:
             self.process = subprocess.Popen(
                 [LADON, "up", rack, "--json", "--assets", ASSETS], env=folder.environment(), cwd=folder.path,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, preexec_fn=processes.die_with_parent)
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                preexec_fn=processes.die_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.output = b""
         if not processes.wait_until(self._printed, 30):
@@ -107,8 +108,8 @@ class Ladon:
         return None
 
     def end(self, number):
-        """Sends the signal; the exit status."""
-        self.process.send_signal(number)
+        """Sends the signal, as a terminal would to the whole group; the exit status."""
+        os.killpg(self.pid, number)
         status = self.process.wait(timeout=20)
         self.process.stdout.close()
         return status
@@ -121,15 +122,17 @@ class Ladon:
 class Guest:
     """A real virtual machine, and its command line by way of its second serial port; see guest/init."""
 
-    def __init__(self, description, log):
+    def __init__(self, description, folder):
         self.name = description["name"]
-        command = description["command"]
+        self.console = folder / f"{self.name}.console.log"
+        self.log = folder / f"{self.name}.qemu.log"
+        command = [f"file,id=console,path={self.console}" if word == "null,id=console" else word
+                   for word in description["command"]]
         self.control = next(re.search(r"path=([^,]+)", word).group(1) for word in command if "id=control" in word)
         self.address = next(re.search(r"ladon\.ip=([\d.]+)", word).group(1) for word in command if "ladon.ip=" in word)
-        self.log = log
         if os.path.exists(self.control):
             os.unlink(self.control)  # of a killed predecessor
-        with open(log, "wb") as output:
+        with open(self.log, "wb") as output:
             self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                          preexec_fn=processes.die_with_parent)
         self.socket = None
@@ -139,7 +142,14 @@ class Guest:
     def running(self):
         return self.qemu.poll() is None
 
-    def _connect(self, deadline):
+    def failure(self, what):
+        """With the last that it and its QEMU said."""
+        said = "".join(path.read_text(errors="replace")[-2000:] for path in (self.log, self.console) if path.exists())
+        return AssertionError(f"{self.name} {what}\n{said}")
+
+    def connect(self, seconds=30):
+        """What the guest says while nobody is connected is lost."""
+        deadline = time.monotonic() + seconds
         while self.socket is None:
             attempt = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -148,37 +158,41 @@ class Guest:
             except OSError:
                 attempt.close()
                 if not self.running() or time.monotonic() > deadline:
-                    raise AssertionError(f"{self.name} did not start: {open(self.log, errors='replace').read()}")
+                    raise self.failure("did not start")
                 time.sleep(0.05)
 
     def _line(self, deadline):
         while b"\n" not in self.received:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise AssertionError(f"{self.name} did not answer in time")
+                raise self.failure("did not answer in time")
             self.socket.settimeout(left)
             try:
                 chunk = self.socket.recv(65536)
             except TimeoutError:
                 continue
             if not chunk:
-                raise AssertionError(f"{self.name} is gone")
+                raise self.failure("is gone")
             self.received += chunk
         line, _, self.received = self.received.partition(b"\n")
         return line.decode(errors="replace").rstrip("\r")
 
     def wait_ready(self, seconds=BOOT_SECONDS):
         deadline = time.monotonic() + seconds
-        self._connect(deadline)
         while not (line := self._line(deadline)).startswith("READY"):
             if line.startswith("FAILED"):
-                raise AssertionError(f"{self.name}: {line}")
+                raise self.failure(f"says {line}")
 
     def start(self, command):
         """Runs it in the guest; `finish` waits for its end. One at a time."""
         self.requests += 1
         self.socket.settimeout(COMMAND_SECONDS)
         self.socket.sendall(f"RUN {self.requests} {command}\n".encode())
+
+    def wait_off(self, seconds=30):
+        """Until its QEMU has ended by itself."""
+        self.qemu.wait(timeout=seconds)
+        self.kill()
 
     def finish(self, seconds=COMMAND_SECONDS):
         """Its exit status and what it printed."""
@@ -225,16 +239,17 @@ class Rack:
             raise
 
     def power_on(self, *names):
-        """Starts those that do not run, all at once, without waiting for them."""
-        for name in names:
-            if name not in self.guests or not self.guests[name].running():
-                self.guests[name] = Guest(self.ladon.guests[name], self.folder.path / f"{name}.qemu.log")
+        """Starts those that do not run, all at once; they boot."""
+        started = [name for name in names if name not in self.guests or not self.guests[name].running()]
+        for name in started:
+            self.guests[name] = Guest(self.ladon.guests[name], self.folder.path)
+        for name in started:
+            self.guests[name].connect()
+        return started
 
     def ready(self, *names):
         """The guests, once all of them are up."""
-        waiting = [name for name in names if name not in self.guests or not self.guests[name].running()]
-        self.power_on(*waiting)
-        for name in waiting:
+        for name in self.power_on(*names):
             self.guests[name].wait_ready()
         return [self.guests[name] for name in names]
 
