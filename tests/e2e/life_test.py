@@ -66,8 +66,8 @@ class Life(unittest.TestCase):
         flow = traffic.Flow(near, far.address)
 
         def check():
-            lost, answered = flow.lost()
-            self.assertEqual(lost, [])
+            lost, answered, dropped = flow.end()
+            self.assertLessEqual(len(lost), dropped, f"lost {lost} of {answered}\n{self.ladon.counters()}")
             self.assertGreater(answered, 0)
 
         self.addCleanup(check)
@@ -184,46 +184,48 @@ class Client(Life):
     def setUp(self):
         super().setUp()
         self.undisturbed()
-        if "vm-b" in self.rack.guests:
-            self.rack.guests["vm-b"].kill()
+        self.rack.ready("vm-b")[0].kill()
+        # The kernel may take a moment until the socket of a killed QEMU is closed.
+        self.assertTrue(processes.wait_until(self.hello, 10), "nobody else is let in")
 
     def say(self, *parts, descriptors=()):
-        """Connects, says it, and is gone without a word."""
+        """Connects, says it, the last but one part with the descriptors, and is gone without a word. After HELLO it
+        waits for the answer, and returns it."""
+        answer = b""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
+            # Blocking: clients that come while Ladon takes the VF back from the one before them queue up.
             client.connect(self.ladon.guests["vm-b"]["vfio_user_socket"])
+            client.settimeout(10)
             for part in parts:
                 try:
-                    if part == "wait":
-                        client.recv(65536)
-                    elif descriptors and part == parts[-2]:
-                        socket.send_fds(client, [part], descriptors)
-                    else:
-                        client.sendall(part)
+                    socket.send_fds(client, [part], descriptors if descriptors and part == parts[-2] else ())
+                    if part == HELLO:
+                        answer = client.recv(65536)
                 except (BrokenPipeError, ConnectionResetError):
-                    return  # Ladon has had enough first
+                    break  # Ladon has had enough first
+        return answer
+
+    def hello(self, *more, descriptors=()):
+        return self.say(HELLO, *more, descriptors=descriptors)
 
     def test_gone_in_the_middle(self):
         some = random.Random(1)
         self.say()
-        self.say(HELLO[:7])
-        self.say(HELLO[:16])
-        self.say(HELLO[:-3])
-        self.say(HELLO, "wait", message(REGION_WRITE, b"\0" * 12, size=4096))
-        self.say(HELLO, "wait", message(SET_IRQS, b"\xff" * 20))
-        for size in (0, 15, 2**31, 2**32 - 1):
-            self.say(HELLO, "wait", message(REGION_WRITE, size=size))
-        for _ in range(20):
+        for length in (7, 16, len(HELLO) - 3):
+            self.say(HELLO[:length])
+        for _ in range(10):
             self.say(some.randbytes(some.randrange(1, 4096)))
-            self.say(HELLO, "wait", some.randbytes(some.randrange(1, 4096)))
+        unfinished = [message(REGION_WRITE, b"\0" * 12, size=4096), message(SET_IRQS, b"\xff" * 20)]
+        unfinished += [message(REGION_WRITE, size=size) for size in (0, 15, 2**31, 2**32 - 1)]
+        unfinished += [some.randbytes(some.randrange(1, 4096)) for _ in range(10)]
+        for last in unfinished:
+            self.assertTrue(self.hello(last), "was not let in")
         memory = os.memfd_create("guest")
-        try:
-            os.truncate(memory, 1 << 21)
-            mapping = message(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, 0, 1 << 21))
-            for _ in range(5):
-                self.say(HELLO, "wait", mapping, HELLO[:9], descriptors=[memory])
-        finally:
-            os.close(memory)
+        self.addCleanup(os.close, memory)
+        os.truncate(memory, 1 << 21)
+        mapping = message(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, 0, 1 << 21))
+        for _ in range(5):
+            self.assertTrue(self.hello(mapping, HELLO[:9], descriptors=[memory]), "was not let in")
         self.assertTrue(self.ladon.running())
         (guest,) = self.rack.ready("vm-b")
         self.assert_works(guest)

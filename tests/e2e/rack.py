@@ -100,6 +100,13 @@ class Ladon:
     def running(self):
         return self.process.poll() is None
 
+    def counters(self):
+        """What was dropped or refused, as Ladon reports it when asked to."""
+        before = len(self.log())
+        os.kill(self.pid, signal.SIGUSR1)
+        processes.wait_until(lambda: len(self.log()) > before, 2)
+        return self.log()[before:]
+
     def child(self, name):
         """The process ID of the child that is called so or has that for its first argument, or None."""
         for pid in processes.children(self.pid):

@@ -5,7 +5,8 @@ import struct
 
 
 class Flow:
-    """A ping that runs in the background of `guest` until its end is asked for, so that each lost echo is noticed."""
+    """A ping that runs in the background of `guest` until its end is asked for, so that each lost echo is noticed. It is
+    to be the guest's only one: its socket gets every ICMP message that reaches the guest, and holds only a few."""
 
     def __init__(self, guest, address, interval=0.1):
         self.guest = guest
@@ -14,18 +15,19 @@ class Flow:
         status, self.pid = guest.run(f"ping -i {interval} {address} >{self.file} 2>&1 & echo $!")
         assert status == 0, self.pid
 
-    def lost(self):
-        """Ends it: (sequence numbers that were never answered, how many were). Those under way at the end do not
-        count: no number above the last one that was answered does, if only seconds are missing there."""
-        _, text = self.guest.run(f"kill -INT {self.pid}; sleep 1; cat {self.file}; rm {self.file}")
+    def end(self):
+        """(sequence numbers that were never answered, how many were answered, how many messages did reach the guest
+        but not its ping, because that was too slow). Echoes under way at the end are not counted as lost."""
+        _, text = self.guest.run(f"awk 'NR > 1 {{ sum += $NF }} END {{ print \"dropped \" sum + 0 }}' /proc/net/raw; "
+                                 f"kill -INT {self.pid}; sleep 1; cat {self.file}; rm {self.file}")
         answered = {int(number) for number in re.findall(r"seq=(\d+)", text)}
-        summary = re.search(r"(\d+) packets transmitted", text)
-        assert summary, text
+        dropped, summary = re.search(r"dropped (\d+)", text), re.search(r"(\d+) packets transmitted", text)
+        assert dropped and summary, text
         sent = int(summary.group(1))
         until = max(answered, default=-1) + 1
         if (sent - until) * self.interval > 3:
             until = sent
-        return sorted(set(range(until)) - answered), len(answered)
+        return sorted(set(range(until)) - answered), len(answered), int(dropped.group(1))
 
 
 def ping(guest, address, count=3):
