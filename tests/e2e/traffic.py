@@ -5,8 +5,8 @@ import struct
 
 
 class Flow:
-    """A ping that runs in the background of `guest` until its end is asked for, so that each lost echo is noticed. It is
-    to be the guest's only one: its socket gets every ICMP message that reaches the guest, and holds only a few."""
+    """A ping that runs in the background of `guest` until its end is asked for, so that each lost echo is noticed. It
+    is to be the guest's only one: its socket gets every ICMP message that reaches the guest, and holds only a few."""
 
     def __init__(self, guest, address, interval=0.1):
         self.guest = guest
