@@ -149,10 +149,11 @@ void GuestMemory::remove(Gpa gpa, Done done) {
 }
 
 void GuestMemory::unpin(Gpa gpa, Then done) {
-  const auto finish = [this, gpa](Then then) {
-    mappings_.erase(gpa);
+  // Whoever is told may let go of us.
+  const auto finish = [self = shared_from_this(), gpa](Then then) {
+    self->mappings_.erase(gpa);
     then();
-    settle();
+    self->settle();
   };
   const auto pin = mappings_[gpa].pin;
   if (!pin) return finish(std::move(done));
@@ -161,6 +162,7 @@ void GuestMemory::unpin(Gpa gpa, Then done) {
 }
 
 void GuestMemory::close(Then done) {
+  const auto self = shared_from_this();  // whoever is told may let go of us
   closed_ = std::move(done);
   std::vector<Gpa> all;
   for (const auto& [gpa, mapping] : mappings_)

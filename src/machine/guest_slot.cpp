@@ -120,8 +120,8 @@ vfio::Status GuestSlot::region_write(std::uint32_t index, std::uint64_t offset, 
 vfio::Status GuestSlot::dma_map(vfio::DmaMapping mapping) {
   // Shared: should the host answer late, the client has been told `io` and the answer is for nobody.
   const auto status = std::make_shared<vfio::Status>(std::unexpected(vfio::Error::io));
-  slot_->map(mapping.range.first(), mapping.range.span() + 1, mapping.file.get(), mapping.file_offset, mapping.access,
-             [status](ch::VfSlot::Outcome outcome) { *status = status_of(outcome); });
+  slot_->map(mapping.range.first(), mapping.range.span() + 1, mapping.file.get(), mapping.file_offset,
+             mapping.access, [status](ch::VfSlot::Outcome outcome) { *status = status_of(outcome); });
   return *status;
 }
 
@@ -175,7 +175,9 @@ void GuestSlot::reset(vfio::Completion done) {
   done({});
 }
 
-void GuestSlot::attached() { (void)slot_->attach(); }
+void GuestSlot::attached() {
+  (void)slot_->attach();
+}
 
 void GuestSlot::clear_vectors() {
   for (auto& vector : vectors_) vector = nullptr;

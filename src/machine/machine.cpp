@@ -152,8 +152,8 @@ bool Machine::managed() const {
 }
 
 bool Machine::all_assigned() const {
-  return std::ranges::all_of(guests_,
-                             [](const GuestPlace& guest) { return guest.slot->vf_slot().assignment().has_value(); });
+  return std::ranges::all_of(
+      guests_, [](const GuestPlace& guest) { return guest.slot->vf_slot().assignment().has_value(); });
 }
 
 void Machine::access_changed(const fabric::Affected& affected) {

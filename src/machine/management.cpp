@@ -23,7 +23,8 @@ std::expected<mh::Intent, std::string> read_intent(const std::string& path) {
 }
 
 // A predecessor whose epoch the journal has not seen makes ours too small: once more, then, from above it.
-std::expected<std::unique_ptr<host::SocketBridge>, std::string> connect(const std::string& path, mh::Journal& journal) {
+std::expected<std::unique_ptr<host::SocketBridge>, std::string> connect(const std::string& path,
+                                                                        mh::Journal& journal) {
   for (;;) {
     const auto epoch = mh::next_epoch(journal);
     if (!epoch) return std::unexpected("the journal cannot be written");

@@ -100,8 +100,8 @@ std::vector<PlacedGuest> placed_guests(const Rack& rack) {
 mh::Intent intent_of(const Rack& rack) {
   mh::Intent intent;
   for (std::size_t domain = 1; domain < rack.hosts.size(); ++domain) {
-    // All that may be memory at this host, guests' placements above 4 GiB included: what separates its guests is its own
-    // IOMMU, not the length of the window.
+    // All that may be memory at this host, guests' placements above 4 GiB included: what separates its guests
+    // is its own IOMMU, not the length of the window.
     std::uint64_t span = 4 * kGiB + rack.hosts[domain].memory;
     for (const auto& guest : rack.hosts[domain].guests) span = std::max(span, address_span(guest.memory));
     intent.hosts.push_back({.domain = pcie::Domain{static_cast<std::uint16_t>(domain)}, .dma_span = span});

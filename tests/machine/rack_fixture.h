@@ -2,7 +2,6 @@
 // guests' places.
 #pragma once
 
-
 #include <atomic>
 #include <filesystem>
 #include <memory>
