@@ -180,8 +180,9 @@ void GuestMemory::settle() {
 }
 
 void GuestMemory::attach(pcie::Bdf rid, Done done) {
-  with_space([this, rid, done = std::move(done)](std::optional<host::IoDomain> space) mutable {
+  with_space([this, rid, now = ++attachment_, done = std::move(done)](auto space) mutable {
     if (!space) return done(std::unexpected(SlotRefusal::host_error));
+    if (attachment_ != now) return done(std::unexpected(SlotRefusal::busy));
     request(host::AttachRid{*space, rid}, [done = std::move(done)](const host::Result& result) mutable {
       done(result ? Outcome{} : std::unexpected(SlotRefusal::host_error));
     });
@@ -189,6 +190,7 @@ void GuestMemory::attach(pcie::Bdf rid, Done done) {
 }
 
 void GuestMemory::detach(pcie::Bdf rid, Then done) {
+  ++attachment_;
   request(host::DetachRid{rid}, [done = std::move(done)](const host::Result&) mutable { done(); });
 }
 

@@ -79,6 +79,8 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
   bool bare_;
   std::uint32_t owner_;
   std::optional<host::IoDomain> space_;
+  std::uint64_t attachment_ =
+      0;  // grows with every attach and detach: one that waits for the space may be over
   std::vector<WithSpace> awaiting_space_;
   std::map<Gpa, Mapping> mappings_;
   std::optional<Then> closed_;

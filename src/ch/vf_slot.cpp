@@ -48,12 +48,26 @@ std::optional<pcie::Bdf> VfSlot::requester() const {
 VfSlot::Outcome VfSlot::attach() {
   if (state_ != State::idle) return refuse(SlotRefusal::busy);
   state_ = State::attached;
+  announce();
   connect();
   return {};
 }
 
+void VfSlot::announce() {
+  if (state_ == State::attached && assigned_) host_.send(control::Attached{index_});
+}
+
+void VfSlot::set_bus_master(bool on) {
+  if (state_ != State::attached || bus_master_ == on) return;
+  bus_master_ = on;
+  if (on)
+    connect();
+  else
+    disconnect(silence(), [] {});
+}
+
 void VfSlot::connect() {
-  if (state_ != State::attached || !assigned_ || connected_) return;
+  if (state_ != State::attached || !assigned_ || !bus_master_ || connected_) return;
   memory_->attach(*requester(), [weak = weak_from_this(), now = ++connection_](Outcome outcome) {
     const auto self = weak.lock();
     if (!self || self->connection_ != now) return;
@@ -61,7 +75,6 @@ void VfSlot::connect() {
     self->connected_ = true;
     for (std::uint16_t v = 0; v < kVectors; ++v)
       if (self->vectors_[v].notify) self->route(v);
-    self->host_.send(control::Attached{self->index_});
   });
 }
 
@@ -196,10 +209,6 @@ void VfSlot::vf_was_reset() {
 }
 
 void VfSlot::reset() {
-  for (std::uint16_t v = 0; v < kVectors; ++v) {
-    vectors_[v].notify = {};
-    mask(v);
-  }
   if (assigned_) register_write(vf::kRegisterBar, vf::kControl, 4, vf::kControlReset);
 }
 
@@ -210,6 +219,7 @@ void VfSlot::detach(std::move_only_function<void()> done) {
   detach_done_.push_back(std::move(done));
   if (state_ != State::attached) return;
   for (auto& vector : vectors_) vector.notify = {};
+  bus_master_ = false;
   if (!assigned_) return begin_revoking();
   state_ = State::quiescing;
   host_.send(control::Detach{index_});
@@ -252,6 +262,7 @@ void VfSlot::assign(const control::Assign& assign) {
   disconnect(silence(), [] {});
   assigned_ = assign;
   if (host_.on_assigned) host_.on_assigned(index_, true);
+  announce();
   connect();
 }
 
@@ -271,7 +282,7 @@ void VfSlot::revoke() {
 }
 
 void VfSlot::restate() {
-  if (state_ == State::attached && connected_) host_.send(control::Attached{index_});
+  announce();
   if (state_ == State::quiescing) host_.send(control::Detach{index_});
   if (state_ == State::scrubbing) host_.send(control::Revoked{index_});
 }

@@ -4,7 +4,7 @@
 //
 // Never blocks: what may take long ends in a callback, on the thread that polls the bridge. Usual order:
 //
-//   attach -> map ... -> register_read/write, set_vector, reset -> unmap ... -> detach -> (attach again)
+//   attach -> map ... -> set_bus_master -> register_read/write, set_vector, reset -> unmap ... -> detach
 //
 // All of them may come before the management host has assigned a VF, and take effect when it does. The guest
 // is gone only when detach is done: until then its memory stays pinned.
@@ -45,7 +45,7 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
 
   enum class State : std::uint8_t {
     idle,       // no guest
-    attached,   // a guest; its VF works if connected()
+    attached,   // a guest; its VF works once connected()
     quiescing,  // detach: waiting for the management host to quiesce the VF
     revoking,   // detach: routes and mappings are being taken away
     scrubbing,  // detach: waiting for reset and scrub
@@ -59,7 +59,7 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   [[nodiscard]] State state() const { return state_; }
   // The VF's MAC, device ID and so on; nullopt while none is assigned.
   [[nodiscard]] const std::optional<host::control::Assign>& assignment() const { return assigned_; }
-  // The VF may reach the guest's memory.
+  // The VF may reach the guest's memory: a guest is attached, it has a VF, and is a bus master.
   [[nodiscard]] bool connected() const { return connected_; }
   // The VF's requester ID in this domain; nullopt while none is assigned.
   [[nodiscard]] std::optional<pcie::Bdf> requester() const;
@@ -80,9 +80,12 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   void register_write(std::uint8_t bar, std::uint64_t offset, std::uint8_t width, std::uint64_t value);
   // From now on `vector` of the VF calls `notify`; an empty one masks it. False if there is no such vector.
   bool set_vector(std::uint16_t vector, Notify notify);
-  // What a guest's function-level reset does: VFCTRL.RST through the register path and every vector masked
-  // and forgotten. The management host is not asked, so a guest can reboot while that one is away; the real
-  // function-level reset is part of detach.
+  // The guest's Bus Master Enable (PCI Local Bus 3.0, 6.2.2). Off when it arrives, and while it is off the VF
+  // reaches no memory and raises no interrupt: this host's own tables have no entry for it.
+  void set_bus_master(bool on);
+  // What a guest's function-level reset does: VFCTRL.RST through the register path. Vectors stay as they
+  // are, as VFIO keeps them. The management host is not asked, so a guest can reboot while that one is away;
+  // the real function-level reset is part of detach.
   void reset();
   // Quiesce, revoke, function-level reset, scrub, in that order. In any state; the slot is idle when done.
   void detach(std::move_only_function<void()> done);
@@ -108,6 +111,8 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
  private:
   VfSlot(SlotHost& host, std::uint8_t index);
 
+  // The management host hears that a guest has this VF.
+  void announce();
   // The VF meets the guest: I/O space first, then the vectors.
   void connect();
   // Takes the vectors away and forgets the connection; the requester ID that is still to be disconnected,
@@ -128,7 +133,7 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   SlotHost& host_;
   std::uint8_t index_;
   State state_ = State::idle;
-  bool connected_ = false;
+  bool connected_ = false, bus_master_ = false;
   std::uint64_t connection_ = 0;  // grows with every connect and disconnect: late answers are not for now
   std::optional<host::control::Assign> assigned_;
   std::shared_ptr<GuestMemory> memory_;

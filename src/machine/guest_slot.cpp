@@ -83,6 +83,7 @@ void GuestSlot::write_unit(std::uint32_t index, std::uint64_t offset, unsigned w
       slot_->reset();
       config_.reset();
     }
+    slot_->set_bus_master(config_.bus_master());
     return;
   }
   if (index == regs::kMsixBar) {
@@ -172,6 +173,7 @@ vfio::Status GuestSlot::trigger_irqs(std::uint32_t index, std::uint32_t start, s
 void GuestSlot::reset(vfio::Completion done) {
   slot_->reset();
   config_.reset();
+  slot_->set_bus_master(false);
   done({});
 }
 

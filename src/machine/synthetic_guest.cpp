@@ -10,6 +10,7 @@
 
 #include "spec/ixgbevf.h"
 #include "spec/ntb.h"
+#include "spec/pci.h"
 
 namespace ladon::machine {
 namespace {
@@ -64,6 +65,9 @@ std::expected<SyntheticGuest, std::string> attach_synthetic_guest(Machine& machi
   if (!memory) return std::unexpected(std::string(name(memory.error())));
 
   place.slot->attached();
+  const std::uint16_t command = spec::pci::kCommandMemory | spec::pci::kCommandBusMaster;
+  (void)place.slot->region_write(vfio::kConfigRegion, spec::pci::kCommand,
+                                 std::as_bytes(std::span(&command, 1)));
   const auto mapped = place.slot->dma_map({.range = Range<Gpa>::of(Gpa(0), size).value(),
                                            .access = pcie::kReadWrite,
                                            .file = std::move(*fd),

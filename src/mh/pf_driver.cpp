@@ -139,6 +139,7 @@ Done PfDriver::reset_and_scrub(std::uint16_t vf) {
   const bool clean = await_status(vf, pf::kVfScrubbed | pf::kVfQuiesced);
   clear_filters(vf);
   vfs_[vf].enabled = vfs_[vf].clear_to_send = false;
+  vfs_[vf].silent_ticks = 0;
   if (!clean && !failed_)
     return std::unexpected(DriverError{"NIC " + pcie::to_string(nic_.pf) + ": VF " + std::to_string(vf) +
                                        " cannot be scrubbed"});
@@ -216,6 +217,8 @@ void PfDriver::serve_resets(std::uint64_t pending) {
   store(pf::kFlrPending + 4, static_cast<std::uint32_t>(pending >> 32));
   for (; pending != 0; pending &= pending - 1) {
     const auto vf = static_cast<std::uint16_t>(std::countr_zero(pending));
+    VfState& state = vfs_[vf];
+    if (state.clear_to_send || state.silent_ticks > 0) state.silent_ticks = 1;
     reset_state(vf);
     store_vf(vf, pf::kVfMailboxControl, pf::kMailboxResetDone);
   }
@@ -249,8 +252,23 @@ void PfDriver::announce_link() {
   }
 }
 
+// A driver that resets its VF says RESET at once. After a function-level reset from elsewhere it knows of
+// nothing, and would wait for its link for ever; a refusal without CTS makes ixgbevf start the VF anew
+// (check_mac_link_vf).
+void PfDriver::tell_of_reset(std::uint16_t vf) {
+  if (!vfs_[vf].enabled || (load_vf(vf, pf::kVfMailboxControl) & pf::kMailboxRequest) != 0) return;
+  send(vf, {vfr::kMessagePfControl | vfr::kMessageNack});
+}
+
 void PfDriver::tick() {
-  for (VfState& state : vfs_) state.messages = 0, state.flooding = false;
+  constexpr unsigned kSilence = 2;
+  for (std::uint16_t vf = 0; vf < vfs_.size(); ++vf) {
+    VfState& state = vfs_[vf];
+    state.messages = 0, state.flooding = false;
+    if (state.silent_ticks == 0 || state.silent_ticks++ < kSilence) continue;
+    state.silent_ticks = 0;
+    tell_of_reset(vf);
+  }
 }
 
 }  // namespace ladon::mh

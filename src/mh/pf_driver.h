@@ -64,7 +64,8 @@ class PfDriver {
 
   // After an interrupt, or now and then: mailboxes, resets, faults, link.
   [[nodiscard]] std::expected<std::vector<PfEvent>, DriverError> service();
-  // The flood limit counts anew. To be called about once a second.
+  // The flood limit counts anew, and drivers that know nothing of a reset are told. To be called about once a
+  // second.
   void tick();
 
   [[nodiscard]] const Counters<MailboxRefusal>& refusals(std::uint16_t vf) const { return vfs_[vf].refused; }
@@ -80,6 +81,7 @@ class PfDriver {
     bool clear_to_send = false;        // the VF has sent RESET and was answered
     std::optional<std::uint32_t> api;  // as the message numbers it: 4 is 1.3
     std::uint32_t messages = 0;        // since the last tick
+    unsigned silent_ticks = 0;         // since a reset that its driver has not answered; 0: there is none
     std::uint32_t receive_mode = 0;
     Counters<MailboxRefusal> refused;
   };
@@ -102,6 +104,7 @@ class PfDriver {
   [[nodiscard]] Answer update_xcast(std::uint16_t vf, const MessageWords& message);
 
   void reset_state(std::uint16_t vf);  // what RESET, FLR and VFCTRL.RST leave
+  void tell_of_reset(std::uint16_t vf);
   void clear_filters(std::uint16_t vf);
   void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
   void announce_link();                                  // PF_CONTROL to every VF that listens

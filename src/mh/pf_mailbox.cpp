@@ -96,6 +96,7 @@ void PfDriver::answer_reset(std::uint16_t vf) {
   reset_state(vf);
   write_mac(vf, state.grant->mac);  // whatever a trusted guest has set before
   state.clear_to_send = true;
+  state.silent_ticks = 0;
   const std::uint64_t mac = state.grant->mac.bits();
   const std::uint32_t result = state.grant->mac.is_zero() ? vfr::kMessageNack : vfr::kMessageAck;
   send(vf, {vfr::kMessageReset | result, static_cast<std::uint32_t>(mac),

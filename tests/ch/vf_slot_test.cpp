@@ -59,6 +59,7 @@ class SlotTest : public testing::Test {
     slot->assign(assign());
     ASSERT_TRUE(slot->attach().has_value());
     ASSERT_TRUE(map(0, 16 * kPage).has_value());
+    slot->set_bus_master(true);
   }
   template <class T>
   std::size_t count() const {
@@ -92,6 +93,7 @@ TEST_F(SlotTest, AVfThatComesLaterFindsTheGuestReady) {
   ASSERT_TRUE(slot->attach().has_value());
   ASSERT_TRUE(map(0, kPage).has_value());
   slot->set_vector(1, [] {});
+  slot->set_bus_master(true);
   EXPECT_TRUE(bridge.attached.empty());
   EXPECT_EQ(slot->register_read(0, 0, 4), 0xFFFF'FFFFu);
   slot->assign(assign());
@@ -194,7 +196,7 @@ TEST_F(SlotTest, ResetsWithoutTheManagementHost) {
   const auto before = sent.size();
   slot->reset();
   EXPECT_EQ(registers[0x8000], vfr::kControlReset);
-  EXPECT_EQ(entry(0, 3), 1u);
+  EXPECT_EQ(entry(0, 3), 0u);  // its vectors stay armed, as VFIO keeps them
   EXPECT_EQ(sent.size(), before);
   EXPECT_TRUE(slot->connected());
 }
@@ -226,7 +228,37 @@ TEST_F(SlotTest, DetachesInOrderAndOnlyThenTakesTheNextGuest) {
   EXPECT_TRUE(bridge.pins.empty() && bridge.routes.empty() && bridge.attached.empty());
   bridge.hold = false;
   EXPECT_TRUE(slot->attach().has_value());
+  EXPECT_FALSE(slot->connected());  // the next guest is no bus master yet
+  slot->set_bus_master(true);
   EXPECT_TRUE(slot->connected());
+}
+
+TEST_F(SlotTest, AGuestThatIsNoBusMasterIsNotReached) {
+  attached_with_vf();
+  slot->set_vector(0, [] {});
+  const auto before = sent.size();
+  slot->set_bus_master(false);
+  EXPECT_FALSE(slot->connected());
+  EXPECT_TRUE(bridge.attached.empty() && bridge.routes.empty());
+  EXPECT_EQ(entry(0, 3), 1u);
+  EXPECT_EQ(slot->memory().mappings(), 1u);
+  EXPECT_EQ(registers[0x8000], 0u);
+  slot->set_bus_master(true);
+  EXPECT_TRUE(slot->connected());
+  EXPECT_TRUE(bridge.attached.contains(pcie::Bdf(7, 1, 2)));
+  EXPECT_EQ(entry(0, 3), 0u);
+  EXPECT_EQ(sent.size(), before);  // an affair of this host alone
+}
+
+TEST_F(SlotTest, BusMasteringThatEndsBeforeTheHostAnswersIsNotGranted) {
+  slot->assign(assign());
+  ASSERT_TRUE(slot->attach().has_value());
+  bridge.hold = true;
+  slot->set_bus_master(true);
+  slot->set_bus_master(false);
+  bridge.release();
+  EXPECT_TRUE(bridge.attached.empty());
+  EXPECT_FALSE(slot->connected());
 }
 
 TEST_F(SlotTest, DetachesWithoutAVfWithoutAskingAnyone) {
@@ -297,7 +329,7 @@ TEST(SlotProperty, NothingOfAGuestIsLeft) {
                   .send = [&](const control::Message& m) { sent.push_back(m); },
                   .on_assigned = {}};
     const auto slot = VfSlot::make(host, 0);
-    const auto ops = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 11));
+    const auto ops = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 13));
     bridge.hold = *rc::gen::arbitrary<bool>();
     std::uint64_t next = 0;
     for (const int op : ops) {
@@ -312,6 +344,8 @@ TEST(SlotProperty, NothingOfAGuestIsLeft) {
       if (op == 8) slot->scrubbed();
       if (op == 9) bridge.release();
       if (op == 10) slot->reset();
+      if (op > 10) slot->set_bus_master(op == 11);
+      if (!slot->connected() && bridge.held.empty()) RC_ASSERT(bridge.attached.empty());
       if (slot->state() == State::idle) RC_ASSERT(bridge.pins.empty() && bridge.attached.empty());
     }
     bool gone = false;

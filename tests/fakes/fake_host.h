@@ -47,6 +47,7 @@ class FakeHost final : public host::HostBridge {
     if (requests_left > 0) --requests_left;
     ++requests;
     const bool slow = std::holds_alternative<host::Unpin>(request) ||
+                      std::holds_alternative<host::CreateIoDomain>(request) ||
                       std::holds_alternative<host::DetachRid>(request) ||
                       std::holds_alternative<host::IommuUnmap>(request) ||
                       std::holds_alternative<host::UnrouteInterrupt>(request);

@@ -84,6 +84,12 @@ TEST(RackFile, TheExamplesAreGood) {
 struct Bad {
   std::string_view from, to, error;
 };
+// Names a test: the field that the error names.
+void PrintTo(const Bad& bad, std::ostream* out) {
+  const std::string_view field = bad.error.substr(bad.error.find(' ') + 1);
+  for (const char c : field.substr(0, field.find(':')))
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.') *out << c;
+}
 class RackFileBad : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(RackFileBad, NamesPlaceFieldAndMend) {

@@ -70,6 +70,30 @@ TEST_F(PfTest, RefusesEverythingBeforeReset) {
   EXPECT_EQ(driver->refusals(0)[MailboxRefusal::not_ready], 1u);
 }
 
+TEST_F(PfTest, TellsADriverThatMissedAReset) {
+  negotiate();
+  const auto reset = [&] {
+    rack.nic.set_bit(pf::kFlrPending, 0, true);
+    ASSERT_TRUE(driver->service().has_value());
+  };
+  // One that resets its VF itself says RESET within a tick and hears nothing else.
+  reset();
+  driver->tick();
+  negotiate();
+  const int replies = rack.nic.replies;
+  for (int i = 0; i < 5; ++i) driver->tick();
+  EXPECT_EQ(rack.nic.replies, replies);
+  // A function-level reset behind its back: told once, without CTS, so that it starts anew.
+  reset();
+  driver->tick();
+  EXPECT_EQ(rack.nic.replies, replies);
+  for (int i = 0; i < 5; ++i) driver->tick();
+  EXPECT_EQ(rack.nic.replies, replies + 1);
+  EXPECT_EQ(rack.nic.memory[0][0], vfr::kMessagePfControl | vfr::kMessageNack);
+  // A VF that never had a driver is told nothing.
+  EXPECT_EQ(rack.nic.memory[1][0], 0u);
+}
+
 TEST_F(PfTest, NegotiatesUpToApi13) {
   ASSERT_EQ(ask({vfr::kMessageReset}), vfr::kMessageReset | vfr::kMessageAck);
   for (const std::uint32_t newer : {8, 7, 6, 5, 1, 99})
