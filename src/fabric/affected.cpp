@@ -42,15 +42,19 @@ void AffectedSet::requester(pcie::Domain domain, pcie::Bdf rid, int depth) {
   if (depth > kMaxNtbs) return everyone();
   if (rid.bus() == 0) return processor(domain);
   if (domain != pcie::kManagementDomain) {
-    const auto ntb = static_cast<std::size_t>(domain) - 1;
+    const auto ntb = static_cast<std::uint16_t>(static_cast<unsigned>(domain) - 1);
+    if (rid.devfn() == 0) function({.is_ntb = true, .index = ntb, .function = 1});
     return behind_proxy(tables_.ntbs[ntb]->management.lut, pcie::kManagementDomain, rid.devfn(), depth);
   }
   for (const PortTable& port : tables_.packet_switch->downstream) {
     if (!port.bridge.leads_to(rid.bus())) continue;
-    if (port.below.is_ntb)
-      return behind_proxy(tables_.ntbs[port.below.index]->link.lut,
-                          pcie::Domain{static_cast<std::uint16_t>(port.below.index + 1)}, rid.devfn(), depth);
-    return function(port.below.index, static_cast<std::uint16_t>(rid.bits - (port.bridge.secondary << 8)));
+    const std::uint16_t index = port.below.index;
+    if (!port.below.is_ntb)
+      return function(
+          {.index = index, .function = static_cast<std::uint16_t>(rid.bits - (port.bridge.secondary << 8))});
+    if (rid.devfn() == 0) function({.is_ntb = true, .index = index, .function = 0});
+    return behind_proxy(tables_.ntbs[index]->link.lut, pcie::Domain{static_cast<std::uint16_t>(index + 1)},
+                        rid.devfn(), depth);
   }
 }
 
@@ -125,7 +129,7 @@ void AffectedSet::endpoint(std::uint16_t endpoint, const EndpointTable& before, 
     const auto it = std::lower_bound(after.functions.begin(), after.functions.end(), before.functions[i]);
     const bool still = it != after.functions.end() && *it == before.functions[i] &&
                        after.bus_masters[static_cast<std::size_t>(it - after.functions.begin())] != 0;
-    if (!still) function(endpoint, before.functions[i]);
+    if (!still) function({.index = endpoint, .function = before.functions[i]});
   }
 }
 

@@ -12,9 +12,7 @@ class AffectedSet {
 
   void everyone() { affected_.everyone = true; }
   void processor(pcie::Domain domain) { affected_.processors.push_back(domain); }
-  void function(std::uint16_t endpoint, std::uint16_t index) {
-    affected_.functions.push_back({endpoint, index});
-  }
+  void function(const FunctionId& id) { affected_.functions.push_back(id); }
   // Whoever carries `rid` in `domain`: a function, a host's processors, or through an NTB's look-up table the
   // one behind a proxy.
   void requester(pcie::Domain domain, pcie::Bdf rid) { requester(domain, rid, 0); }

@@ -28,6 +28,14 @@ struct ComponentId {
   constexpr auto operator<=>(const ComponentId&) const = default;
 };
 
+// A function that has registers and may emit requests: an endpoint's, or one side of an NTB.
+struct FunctionId {
+  bool is_ntb = false;
+  std::uint16_t index = 0;     // of the endpoint or the NTB
+  std::uint16_t function = 0;  // endpoint: as pcie::Endpoint numbers it; NTB: 0 management side, 1 link side
+  constexpr auto operator<=>(const FunctionId&) const = default;
+};
+
 enum class Table : std::uint8_t {
   entry,         // where the transaction enters: rules on its form, bus mastering
   second_level,  // EPT: Gpa -> BusAddr of one VM

@@ -1,6 +1,7 @@
 #include "fabric/fabric.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fabric/format.h"
 #include "fabric/impl.h"
@@ -172,15 +173,36 @@ void Fabric::record(const pcie::Transaction& transaction, const Resolution& reso
   impl_->record(transaction, resolution, now);
 }
 
+std::vector<pcie::Transaction> Fabric::take_emissions() {
+  return std::exchange(impl_->emissions, {});
+}
+
 iommu::FaultLog& Fabric::fault_log(pcie::Domain domain) {
   return impl_->hosts.at(static_cast<std::size_t>(domain))->log;
+}
+
+bool Fabric::Impl::emit(const FunctionId& from, Iova address, std::uint32_t data) {
+  auto message = tables->emitted_by(from, address, sizeof data, pcie::Access::write);
+  message.data = data;
+  std::size_t waiting = 0;
+  for (const pcie::Transaction& other : emissions) {
+    if (other.origin != message.origin) continue;
+    // Two of the same that both wait are one interrupt.
+    if (other.address == message.address && other.data == data) return true;
+    ++waiting;
+  }
+  if (waiting == kMaxWaiting) return false;
+  emissions.push_back(message);
+  return true;
 }
 
 void Fabric::Impl::record(const pcie::Transaction& transaction, const Resolution& resolution, Instant now) {
   const Fault* fault = resolution.fault();
   if (fault == nullptr) return;
   refusals.add(fault->reason);
-  if (fault->component.kind == ComponentKind::ntb) {
+  if (const auto* from = std::get_if<pcie::NtbOrigin>(&transaction.origin); from && from->ntb < ntbs.size())
+    ntbs[from->ntb]->function(from->link ? NtbSideName::link : NtbSideName::management).count_refused();
+  if (fault->component.kind == ComponentKind::ntb && fault->component.index <= ntbs.size()) {
     Ntb& ntb = *ntbs[fault->component.index - 1u];
     if (fault->table == Table::ntb_lut) ntb.count_lut_miss();
     if (fault->table == Table::ntb_window) ntb.count_window_miss();

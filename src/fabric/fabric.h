@@ -61,16 +61,10 @@ struct Options {
   iommu::FaultLogOptions fault_log;  // one log a domain
 };
 
-// A function of an endpoint, as an initiator.
-struct Initiator {
-  std::uint16_t endpoint = 0, function = 0;
-  constexpr auto operator<=>(const Initiator&) const = default;
-};
-
 // Whose remembered accesses a change made void. Everyone else's remain exact.
 struct Affected {
   bool everyone = false;
-  std::vector<Initiator> functions;      // ascending, no duplicates
+  std::vector<FunctionId> functions;     // ascending, no duplicates
   std::vector<pcie::Domain> processors;  // CPUs of these hosts, their VMs with them; ascending, no duplicates
 };
 
@@ -79,8 +73,6 @@ class Listener {
   virtual ~Listener() = default;
   // A new snapshot is published, and these initiators' accesses may have another answer in it.
   virtual void access_changed(const Affected& affected) = 0;
-  // A doorbell of NTB `ntb` that this domain has not masked was rung.
-  virtual void doorbell(pcie::Domain domain, std::uint16_t ntb) = 0;
 };
 
 template <class T>
@@ -140,10 +132,16 @@ class Fabric {
   [[nodiscard]] Expected<void> unmap_vm(pcie::Domain domain, pcie::Vm vm, const Range<Gpa>& range);
 
   // ---- refusals. record() counts a fault, and if an IOMMU or interrupt remapping refused, logs it for that
-  // host's software; an NTB's counters count its own. Without effect on a resolution that was not refused.
+  // host's software; an NTB counts what its tables refuse, and each of its sides which of its own messages
+  // were refused anywhere. Without effect on a resolution that was not refused.
   void record(const pcie::Transaction& transaction, const Resolution& resolution, Instant now);
   [[nodiscard]] const Counters<Reason>& refusals() const;
   [[nodiscard]] iommu::FaultLog& fault_log(pcie::Domain domain);
+
+  // ---- what the fabric's own functions - the NTBs' sides - have emitted since the last call, oldest first:
+  // interrupt messages. Whoever drives the fabric follows them, between two batches like all that devices do
+  // to one another, and records what is refused. Bounded: see NtbOwner::emit.
+  [[nodiscard]] std::vector<pcie::Transaction> take_emissions();
 
   // Requester ID of an endpoint's function, as its DMA carries it; nullopt before enumeration.
   [[nodiscard]] std::optional<pcie::Rid> rid(std::uint16_t endpoint, std::uint16_t function) const;

@@ -291,11 +291,4 @@ void Fabric::Impl::ntb_changed(std::uint16_t ntb) {
   publish(std::move(next), affected);
 }
 
-void Fabric::Impl::doorbell_rung(std::uint16_t ntb, NtbSideName side) {
-  const pcie::Domain domain = side == NtbSideName::management
-                                  ? pcie::kManagementDomain
-                                  : pcie::Domain{static_cast<std::uint16_t>(ntb + 1)};
-  if (listener != nullptr) listener->doorbell(domain, ntb);
-}
-
 }  // namespace ladon::fabric

@@ -14,6 +14,8 @@ namespace ladon::fabric {
 
 class Fabric::Impl final : public NtbOwner {
  public:
+  static constexpr std::size_t kMaxWaiting = 16;  // different messages of one side of an NTB
+
   explicit Impl(const Options& options);
 
   struct Host {
@@ -47,7 +49,7 @@ class Fabric::Impl final : public NtbOwner {
   void iommu_changed(pcie::Domain domain, bool only_added, const pcie::Bdf* unrouted = nullptr);
   void vms_changed(pcie::Domain domain, bool only_added);
   void ntb_changed(std::uint16_t ntb) override;
-  void doorbell_rung(std::uint16_t ntb, NtbSideName side) override;
+  bool emit(const FunctionId& from, Iova address, std::uint32_t data) override;
 
   void record(const pcie::Transaction& transaction, const Resolution& resolution, Instant now);
 
@@ -59,6 +61,7 @@ class Fabric::Impl final : public NtbOwner {
   std::vector<std::uint64_t> decode_versions;
   std::shared_ptr<const Tables> tables;
   Listener* listener = nullptr;
+  std::vector<pcie::Transaction> emissions;  // not taken yet
   Counters<Reason> refusals;
 
  private:

@@ -51,15 +51,6 @@ Error Ntb::check(int direction, std::size_t index, std::uint32_t control) const 
   return Error::none;
 }
 
-// One rule for both ways in which a doorbell can start to ring: a bit comes, or a mask goes.
-void Ntb::ring(NtbSideName side, std::uint32_t bits, std::uint32_t mask) {
-  Side& state = sides_[static_cast<std::size_t>(side)];
-  const bool was_ringing = state.ringing();
-  state.doorbell = bits;
-  state.mask = mask;
-  if (!was_ringing && state.ringing()) owner_.doorbell_rung(index_, side);
-}
-
 NtbSideTable Ntb::side_table(const NtbFunction& function, int direction) const {
   NtbSideTable table{
       .bars = function.decoded(), .bus_master = function.bus_master(), .windows = {}, .lut = {}};
@@ -111,6 +102,11 @@ NtbFunction::NtbFunction(Ntb& ntb, NtbSideName side, const NtbOptions& options)
           space.add_bar(ntb::kRegisterBar, BarKind::memory64_prefetchable, options.register_window);
         }
         space.add_express(pcie::PortType::endpoint, false);
+        space.add_msix({.vectors = ntb::kVectors,
+                        .table_bar = ntb::kControlBar,
+                        .table_offset = ntb::kMsixTable,
+                        .pba_bar = ntb::kControlBar,
+                        .pba_offset = ntb::kMsixPending});
         space.add_aer();
         return space;
       }()) {}
@@ -120,7 +116,9 @@ std::uint32_t NtbFunction::config_read(std::uint16_t offset, unsigned width) {
 }
 
 void NtbFunction::config_write(std::uint16_t offset, unsigned width, std::uint32_t value) {
-  if (space_.write(offset, width, value)) ntb_.changed();
+  if (!space_.write(offset, width, value)) return;
+  ntb_.changed();
+  update_interrupt();
 }
 
 }  // namespace ladon::fabric

@@ -1,5 +1,5 @@
-// A non-transparent bridge: registers and configuration space of its two sides. What it translates is decided
-// by resolve(), which reads the table that this makes of them. Registers: spec/ntb.h.
+// A non-transparent bridge: registers, configuration space and interrupts of its two sides. What it
+// translates is decided by resolve(), which reads the table that this makes of them. Registers: spec/ntb.h.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include "fabric/tables.h"
 #include "pcie/config_space.h"
 #include "pcie/function.h"
+#include "pcie/msix.h"
 #include "spec/ntb.h"
 
 namespace ladon::fabric {
@@ -22,14 +23,16 @@ class NtbOwner {
  public:
   virtual ~NtbOwner() = default;
   virtual void ntb_changed(std::uint16_t ntb) = 0;
-  virtual void doorbell_rung(std::uint16_t ntb, NtbSideName side) = 0;
+  // `from` writes `data` to `address` in its domain. It is only queued: the fabric must not be entered from
+  // within an access to a register. False if it is lost, because too much of that side waits already.
+  virtual bool emit(const FunctionId& from, Iova address, std::uint32_t data) = 0;
 };
 
 class Ntb;
 
 // One side's function. The register block is the same on both sides, but the link side has only its
-// identification, doorbell and scratchpad registers in it.
-class NtbFunction final : public pcie::Function {
+// identification, doorbell, scratchpad and MSI-X registers in it.
+class NtbFunction final : public pcie::Function, private pcie::MsiPort {
  public:
   NtbFunction(Ntb& ntb, NtbSideName side, const NtbOptions& options);
 
@@ -37,6 +40,11 @@ class NtbFunction final : public pcie::Function {
   void config_write(std::uint16_t offset, unsigned width, std::uint32_t value) override;
   [[nodiscard]] std::vector<pcie::BarRange> decoded() const override { return space_.decoded(); }
   [[nodiscard]] bool bus_master() const override { return space_.bus_master(); }
+  // A message of this side was refused on its way, or lost.
+  void count_refused() { ++messages_refused_; }
+  // The doorbell's state, MSI-X or bus mastering has changed: sends the message, or takes a pending one back.
+  void update_interrupt();
+
   [[nodiscard]] std::uint64_t register_read(std::uint8_t bar, std::uint64_t offset, unsigned width) override;
   void register_write(std::uint8_t bar, std::uint64_t offset, unsigned width, std::uint64_t value) override;
 
@@ -57,6 +65,12 @@ class NtbFunction final : public pcie::Function {
   void write_doorbell_status(std::uint32_t, std::uint32_t value);
   std::uint32_t read_doorbell_mask(std::uint32_t);
   void write_doorbell_mask(std::uint32_t, std::uint32_t value);
+  std::uint32_t read_messages_refused(std::uint32_t) { return messages_refused_; }
+  std::uint32_t read_msix_table(std::uint32_t index) { return msix_.read_table(4 * std::uint64_t{index}); }
+  void write_msix_table(std::uint32_t index, std::uint32_t value);
+  std::uint32_t read_msix_pending(std::uint32_t index) {
+    return msix_.read_pending(4 * std::uint64_t{index});
+  }
   std::uint32_t read_lut_misses(std::uint32_t);
   std::uint32_t read_window_misses(std::uint32_t);
   std::uint32_t read_refused_writes(std::uint32_t);
@@ -80,9 +94,14 @@ class NtbFunction final : public pcie::Function {
   void write_lut_proxy(std::uint32_t index, std::uint32_t value);
 
  private:
+  pcie::DmaStatus send_msi(Iova address, std::uint32_t data) override;
+
   Ntb& ntb_;
   NtbSideName side_;
   pcie::ConfigSpace space_;
+  pcie::MsixTable msix_{spec::ntb::kVectors};
+  bool signalled_ = false;  // the doorbell rings and its message is sent or pending
+  std::uint32_t messages_refused_ = 0;
 };
 
 class Ntb {
@@ -128,7 +147,7 @@ class Ntb {
   [[nodiscard]] NtbSideTable side_table(const NtbFunction& function, int direction) const;
   void refuse_write() { ++refused_writes_; }
   void changed() { owner_.ntb_changed(index_); }
-  void ring(NtbSideName side, std::uint32_t bits, std::uint32_t mask);
+  void set_doorbell(NtbSideName side, std::uint32_t bits, std::uint32_t mask);
 
   NtbOptions options_;
   std::uint16_t index_;

@@ -75,6 +75,13 @@ constexpr auto kShared = std::to_array<R>({
      .name = "DOORBELL_MASK",
      .read = &F::read_doorbell_mask,
      .write = &F::write_doorbell_mask},
+    {.offset = ntb::kMessagesRefused, .name = "MESSAGES_REFUSED", .read = &F::read_messages_refused},
+    {.offset = ntb::kMsixTable,
+     .count = ntb::kVectors * 4,
+     .name = "MSIX_TABLE",
+     .read = &F::read_msix_table,
+     .write = &F::write_msix_table},
+    {.offset = ntb::kMsixPending, .count = 2, .name = "MSIX_PENDING", .read = &F::read_msix_pending},
 });
 
 constexpr auto kLinkOnly = std::to_array<R>({{.offset = ntb::kLink, .name = "LINK", .read = &F::read_link}});
@@ -165,29 +172,6 @@ std::uint32_t NtbFunction::read_scratchpad(std::uint32_t index) {
 
 void NtbFunction::write_scratchpad(std::uint32_t index, std::uint32_t value) {
   ntb_.scratchpads_[index] = value;
-}
-
-void NtbFunction::write_doorbell_peer(std::uint32_t, std::uint32_t value) {
-  const NtbSideName peer = side_ == NtbSideName::management ? NtbSideName::link : NtbSideName::management;
-  const auto& state = ntb_.sides_[static_cast<std::size_t>(peer)];
-  ntb_.ring(peer, state.doorbell | value, state.mask);
-}
-
-std::uint32_t NtbFunction::read_doorbell_status(std::uint32_t) {
-  return ntb_.sides_[static_cast<std::size_t>(side_)].doorbell;
-}
-
-void NtbFunction::write_doorbell_status(std::uint32_t, std::uint32_t value) {
-  const auto& state = ntb_.sides_[static_cast<std::size_t>(side_)];
-  ntb_.ring(side_, state.doorbell & ~value, state.mask);
-}
-
-std::uint32_t NtbFunction::read_doorbell_mask(std::uint32_t) {
-  return ntb_.sides_[static_cast<std::size_t>(side_)].mask;
-}
-
-void NtbFunction::write_doorbell_mask(std::uint32_t, std::uint32_t value) {
-  ntb_.ring(side_, ntb_.sides_[static_cast<std::size_t>(side_)].doorbell, value);
 }
 
 std::uint32_t NtbFunction::read_lut_misses(std::uint32_t) {

@@ -20,7 +20,7 @@ Walk::Walk(const Tables& tables, const pcie::Transaction& transaction, Resolutio
       rid_(transaction.rid),
       at_(pcie::address_bits(transaction.address)),
       translated_(std::holds_alternative<BusAddr>(transaction.address) &&
-                  std::holds_alternative<pcie::EndpointOrigin>(transaction.origin)),
+                  pcie::is_device(transaction.origin)),
       below_(at_),
       above_(~at_) {}
 
@@ -33,12 +33,19 @@ void Walk::run() {
   finish();
 }
 
+ComponentId Walk::entry() const {
+  if (const auto* device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin))
+    return {ComponentKind::endpoint, pcie::kManagementDomain, device->endpoint};
+  if (const auto* side = std::get_if<pcie::NtbOrigin>(&transaction_.origin)) {
+    const auto number = static_cast<std::uint16_t>(side->ntb + 1);
+    return {ComponentKind::ntb, side->link ? pcie::Domain{number} : pcie::kManagementDomain, number};
+  }
+  return {ComponentKind::processor, transaction_.domain, 0};
+}
+
 Walk::Place Walk::begin() {
-  if (std::holds_alternative<pcie::EndpointOrigin>(transaction_.origin)) domain_ = pcie::kManagementDomain;
-  const bool from_vm = std::holds_alternative<pcie::VmOrigin>(transaction_.origin);
-  const auto* from_device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin);
-  const ComponentId entry{from_device ? ComponentKind::endpoint : ComponentKind::processor, domain_,
-                          from_device ? from_device->endpoint : std::uint16_t{0}};
+  const ComponentId entry = this->entry();
+  domain_ = entry.domain;
   const std::uint32_t length = transaction_.length;
   if (length == 0 || length - 1 > ~at_) {
     clip(at_, at_);
@@ -48,14 +55,17 @@ Walk::Place Walk::begin() {
     clip(at_, at_);
     return refuse(entry, Table::entry, Reason::crosses_4k);
   }
-  if (from_device != nullptr) {
-    if (from_device->endpoint >= tables_.endpoints.size())
-      return refuse(entry, Table::entry, Reason::no_route);
-    return enter_endpoint_port(from_device->endpoint);
+  if (const auto* device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin)) {
+    if (device->endpoint >= tables_.endpoints.size()) return refuse(entry, Table::entry, Reason::no_route);
+    return enter_endpoint_port(device->endpoint);
+  }
+  if (const auto* side = std::get_if<pcie::NtbOrigin>(&transaction_.origin)) {
+    if (side->ntb >= tables_.ntbs.size()) return refuse(entry, Table::entry, Reason::no_route);
+    return enter_ntb_side(*side);
   }
   if (index(domain_) >= tables_.hosts.size()) return refuse(entry, Table::entry, Reason::no_route);
   rid_ = {pcie::Segment{static_cast<std::uint16_t>(domain_)}, pcie::Bdf(0, 0, 0)};
-  return from_vm ? Place::vm : Place::root_from_cpu;
+  return std::holds_alternative<pcie::VmOrigin>(transaction_.origin) ? Place::vm : Place::root_from_cpu;
 }
 
 Walk::Place Walk::step(Place place) {
@@ -105,6 +115,16 @@ Walk::Place Walk::enter_endpoint_port(std::uint16_t endpoint) {
   note(here, Table::entry);
   port_ = table.port;
   return Place::switch_from_below;
+}
+
+Walk::Place Walk::enter_ntb_side(const pcie::NtbOrigin& origin) {
+  const NtbTable& table = *tables_.ntbs[origin.ntb];
+  const ComponentId here = entry();
+  if (!(origin.link ? table.link : table.management).bus_master)
+    return refuse(here, Table::entry, Reason::bus_master_off);
+  note(here, Table::entry);
+  port_ = table.port;
+  return origin.link ? Place::root_from_device : Place::switch_from_below;
 }
 
 Walk::Place Walk::vm() {

@@ -76,16 +76,8 @@ struct MemoryTarget {
   bool operator==(const MemoryTarget&) const = default;
 };
 
-// A function whose registers were hit: an endpoint's, or one side of an NTB.
-struct FunctionId {
-  bool is_ntb = false;
-  std::uint16_t index = 0;     // of the endpoint or the NTB
-  std::uint16_t function = 0;  // endpoint: as pcie::Endpoint numbers it; NTB: 0 management side, 1 link side
-  constexpr auto operator<=>(const FunctionId&) const = default;
-};
-
 struct RegisterTarget {
-  FunctionId function;
+  FunctionId function;  // whose registers were hit
   std::uint8_t bar = 0;
   std::uint64_t offset = 0;  // within the BAR
   bool operator==(const RegisterTarget&) const = default;

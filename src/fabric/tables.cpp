@@ -12,6 +12,33 @@ std::optional<pcie::Rid> Tables::rid(std::uint16_t endpoint, std::uint16_t funct
   return pcie::Rid{pcie::Segment{0}, pcie::Bdf(static_cast<std::uint16_t>(bits))};
 }
 
+std::optional<pcie::Rid> Tables::rid(const FunctionId& function) const {
+  if (!function.is_ntb) return rid(function.index, function.function);
+  const bool link = function.function != 0;
+  const pcie::Segment segment{static_cast<std::uint16_t>(link ? function.index + 1 : 0)};
+  const std::uint8_t bus = link ? hosts[function.index + 1u]->root_port.secondary
+                                : packet_switch->downstream[ntbs[function.index]->port].bridge.secondary;
+  if (bus == 0) return std::nullopt;
+  return pcie::Rid{segment, pcie::Bdf(bus, 0, 0)};
+}
+
+pcie::Transaction Tables::emitted_by(const FunctionId& function, Iova at, std::uint32_t length,
+                                     pcie::Access access) const {
+  const bool link = function.is_ntb && function.function != 0;
+  const pcie::Domain domain{static_cast<std::uint16_t>(link ? function.index + 1 : 0)};
+  const pcie::Rid none{pcie::Segment{static_cast<std::uint16_t>(domain)}, pcie::Bdf(0)};
+  const pcie::Rid own = rid(function).value_or(none);
+  pcie::Transaction request{.segment = own.segment,
+                            .domain = domain,
+                            .origin = pcie::EndpointOrigin{function.index},
+                            .rid = own,
+                            .address = at,
+                            .length = length,
+                            .access = access};
+  if (function.is_ntb) request.origin = pcie::NtbOrigin{function.index, link};
+  return request;
+}
+
 std::string Tables::name(const ComponentId& component) const {
   const auto host = [&] {
     const auto index = static_cast<std::size_t>(component.domain);

@@ -127,6 +127,11 @@ struct Tables {
   // The requester ID of a function, from the bus number its port is programmed with; nullopt before
   // enumeration.
   [[nodiscard]] std::optional<pcie::Rid> rid(std::uint16_t endpoint, std::uint16_t function) const;
+  [[nodiscard]] std::optional<pcie::Rid> rid(const FunctionId& function) const;
+  // A request as that function emits it: from where it is, under its own requester ID. Before enumeration
+  // the ID is zero, and the request routes nowhere.
+  [[nodiscard]] pcie::Transaction emitted_by(const FunctionId& function, Iova at, std::uint32_t length,
+                                             pcie::Access access) const;
   // "switch0/down2", "ntb1", "ch1/iommu", "mh/root-port".
   [[nodiscard]] std::string name(const ComponentId& component) const;
 };

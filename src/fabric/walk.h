@@ -63,7 +63,10 @@ class Walk {
   // ---- request
   Place begin();
   Place step(Place place);
+  // Where the transaction enters: what kind of component, and in which domain.
+  [[nodiscard]] ComponentId entry() const;
   Place enter_endpoint_port(std::uint16_t endpoint);
+  Place enter_ntb_side(const pcie::NtbOrigin& origin);
   Place vm();
   Place root_from_device();
   Place root_translated();
@@ -90,6 +93,8 @@ class Walk {
     pcie::Rid requester, completer;
   };
   void complete();
+  // This is where the access came from.
+  [[nodiscard]] bool is_home(Arrival arrival, std::uint16_t index) const;
   [[nodiscard]] Completion completion_start() const;
   Arrival route_completion(Completion& completion, std::uint16_t& index);
   Arrival route_down(const Completion& completion, std::uint16_t& index);

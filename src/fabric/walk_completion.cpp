@@ -16,10 +16,7 @@ void Walk::complete() {
     const Arrival arrival = route_completion(completion, at);
     if (arrival == Arrival::nowhere) return;
     if (left == 0) {
-      const auto* device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin);
-      const bool home = device != nullptr ? arrival == Arrival::endpoint && at == device->endpoint
-                                          : arrival == Arrival::processor;
-      if (!home)
+      if (!is_home(arrival, at))
         completion_fault({ComponentKind::root_complex, completion.where.domain, 0}, Table::bus_numbers,
                          Reason::completion_misrouted, completion.requester);
       return;
@@ -33,6 +30,14 @@ void Walk::complete() {
     }
     if (!cross_back(crossing, completion)) return;
   }
+}
+
+bool Walk::is_home(Arrival arrival, std::uint16_t index) const {
+  if (const auto* device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin))
+    return arrival == Arrival::endpoint && index == device->endpoint;
+  if (const auto* side = std::get_if<pcie::NtbOrigin>(&transaction_.origin))
+    return arrival == (side->link ? Arrival::ntb_link : Arrival::ntb_management) && index == side->ntb;
+  return arrival == Arrival::processor;
 }
 
 Walk::Completion Walk::completion_start() const {

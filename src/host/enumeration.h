@@ -86,8 +86,8 @@ struct EnumerationPolicy {
 [[nodiscard]] std::expected<std::optional<std::uint16_t>, Error> find_extended(BlockingHost& host,
                                                                                pcie::Bdf bdf,
                                                                                std::uint16_t id);
-// Routes MSI-X entry `entry` of a function to `vector` of this host and turns MSI-X on. `bars` are the
-// function's. False if the function has no MSI-X.
+// Routes MSI-X entry `entry` of a function to `vector` of this host, and turns MSI-X and bus mastering on.
+// `bars` are the function's. May be done again, by a successor too. False if the function has no MSI-X.
 [[nodiscard]] std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf,
                                                     const std::array<Bar, 6>& bars, std::uint16_t entry,
                                                     std::uint32_t vector);

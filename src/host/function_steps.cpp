@@ -1,4 +1,6 @@
 // Comparing with what is known, and the steps that a function's driver asks for.
+#include <utility>
+
 #include "host/enumeration.h"
 #include "spec/pci.h"
 
@@ -61,6 +63,17 @@ std::expected<bool, Error> still_as(BlockingHost& host, const std::vector<PciFun
   return true;
 }
 
+namespace {
+
+std::expected<void, Error> enable_bus_master(BlockingHost& host, pcie::Bdf bdf) {
+  const auto command = host.config_read(bdf, pci::kCommand, 2);
+  if (!command) return std::unexpected(command.error());
+  if ((*command & pci::kCommandBusMaster) != 0) return {};
+  return host.config_write(bdf, pci::kCommand, 2, *command | pci::kCommandBusMaster);
+}
+
+}  // namespace
+
 std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf, const std::array<Bar, 6>& bars,
                                       std::uint16_t entry, std::uint32_t vector) {
   const auto cap = find_capability(host, bdf, pci::kCapMsix);
@@ -76,11 +89,18 @@ std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf, const s
   if (!route) return std::unexpected(route.error());
   const auto base = bars[bar].base.plus((*table & ~std::uint32_t{7}) + entry * std::uint64_t{16});
   if (!base) return false;
-  const std::uint32_t words[] = {static_cast<std::uint32_t>(route->address),
-                                 static_cast<std::uint32_t>(route->address >> 32), route->data, 0};
-  for (unsigned i = 0; i < 4; ++i)
-    if (const auto stored = host.store32(BusAddr(base->bits() + 4 * i), words[i]); !stored)
+  // Masked while it changes, because a predecessor may have left it in use (PCIe 6.0, 6.1.4.2).
+  constexpr std::uint32_t kMasked = 1, kUnmasked = 0;
+  const std::pair<unsigned, std::uint32_t> words[] = {{12, kMasked},
+                                                      {0, static_cast<std::uint32_t>(route->address)},
+                                                      {4, static_cast<std::uint32_t>(route->address >> 32)},
+                                                      {8, route->data},
+                                                      {12, kUnmasked}};
+  for (const auto& [offset, word] : words)
+    if (const auto stored = host.store32(BusAddr(base->bits() + offset), word); !stored)
       return std::unexpected(stored.error());
+  // A message is a memory write of the function's own.
+  if (auto mastering = enable_bus_master(host, bdf); !mastering) return std::unexpected(mastering.error());
   const auto on = (*control | pci::kMsixControlEnable) & ~std::uint32_t{pci::kMsixControlFunctionMask};
   if (const auto written = host.config_write(bdf, at(**cap, pci::kMsixControl), 2, on); !written)
     return std::unexpected(written.error());

@@ -103,4 +103,16 @@ bool Live::run_peer_writes() {
   return true;
 }
 
+bool Live::run_emissions() {
+  const auto emissions = fabric_.take_emissions();
+  for (const pcie::Transaction& message : emissions) {
+    const fabric::Resolution way = follow(message);
+    if (way.refused()) continue;
+    std::array<std::byte, sizeof message.data> bytes;
+    store_le(bytes.data(), message.data);
+    (void)write(way, bytes);
+  }
+  return !emissions.empty();
+}
+
 }  // namespace ladon::machine

@@ -48,6 +48,9 @@ class Live {
   // Register writes of devices to devices: posted, and done between two batches, because a device must not be
   // entered while it works. Call until false.
   bool run_peer_writes();
+  // What the NTBs' sides have emitted, likewise: each message goes where the tables say, or is refused and
+  // recorded. True if there was any.
+  bool run_emissions();
 
   [[nodiscard]] const Counters<LiveRefusal>& refusals() const { return refusals_; }
   void refuse(LiveRefusal why) { refusals_.add(why); }

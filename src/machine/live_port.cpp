@@ -11,15 +11,7 @@ constexpr std::uint64_t kPage = 4096;  // a request never crosses one (PCIe 6.0,
 }  // namespace
 
 pcie::Transaction LivePort::transaction(Iova at, std::uint32_t length, pcie::Access access) const {
-  // Before enumeration there is no requester ID; such a request routes nowhere.
-  const pcie::Rid rid = live_->fabric().rid(who_.endpoint, who_.function).value_or(pcie::Rid{});
-  return {.segment = rid.segment,
-          .domain = pcie::kManagementDomain,
-          .origin = pcie::EndpointOrigin{who_.endpoint},
-          .rid = rid,
-          .address = at,
-          .length = length,
-          .access = access};
+  return live_->fabric().tables()->emitted_by(who_, at, length, access);
 }
 
 // `data_at(offset, length)`: the four bytes of a write that may turn out to be an interrupt message.

@@ -13,7 +13,7 @@ namespace ladon::machine {
 
 class LivePort final : public pcie::DmaPort {
  public:
-  explicit LivePort(fabric::Initiator who) : who_(who) {}
+  explicit LivePort(fabric::FunctionId who) : who_(who) {}
   // The NIC is built before the fabric that it hangs on: a port without one refuses everything.
   void connect(Live& live) { live_ = &live; }
   // The function's mappings changed.
@@ -41,7 +41,7 @@ class LivePort final : public pcie::DmaPort {
     fabric::InterruptTarget target;
     bool known = false;
   };
-  fabric::Initiator who_;
+  fabric::FunctionId who_;
   Live* live_ = nullptr;
   std::array<MessageRoute, 4> routes_{};
   std::uint64_t misses_ = 0;

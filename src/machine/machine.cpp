@@ -4,13 +4,9 @@
 
 #include <algorithm>
 
-#include "host/control.h"
-
 namespace ladon::machine {
 namespace {
 
-// How often the hosts' software looks for what a lost doorbell would have told it.
-constexpr Duration kPollEvery = std::chrono::milliseconds(100);
 constexpr std::size_t kNicBudget = 256;  // frames a NIC may move before guests' messages have their turn
 
 }  // namespace
@@ -59,8 +55,8 @@ std::expected<void, std::string> Machine::add_nics(std::vector<NicWire> wires) {
     for (std::uint16_t function = 0; function <= rack_.nics[i].vfs; ++function) {
       const auto index = static_cast<std::uint16_t>(
           function == 0 ? 0 : nic::kFirstVfOffset + nic::kVfStride * (function - 1));
-      made.ports.push_back(
-          std::make_unique<LivePort>(fabric::Initiator{static_cast<std::uint16_t>(i), index}));
+      made.ports.push_back(std::make_unique<LivePort>(
+          fabric::FunctionId{.index = static_cast<std::uint16_t>(i), .function = index}));
       ports.push_back(made.ports.back().get());
     }
     made.nic = std::make_unique<nic::Nic>(nic_options(rack_, i), clock_, *made.ready, ports);
@@ -157,10 +153,11 @@ bool Machine::all_assigned() const {
 }
 
 void Machine::access_changed(const fabric::Affected& affected) {
-  const auto forget = [&](const fabric::Initiator& who) {
+  const auto forget = [&](const fabric::FunctionId& who) {
+    if (who.is_ntb) return;  // its messages are followed one by one: nothing is remembered
     const std::size_t function =
         who.function == 0 ? 0 : 1u + (who.function - nic::kFirstVfOffset) / std::size_t{nic::kVfStride};
-    nics_[who.endpoint].ports[function]->mappings_changed();
+    nics_[who.index].ports[function]->mappings_changed();
   };
   if (affected.everyone) {
     for (auto& nic : nics_)
@@ -170,17 +167,6 @@ void Machine::access_changed(const fabric::Affected& affected) {
   }
   for (const auto& who : affected.functions) forget(who);
   for (const auto domain : affected.processors) host(domain).access_changed();
-}
-
-// Remembered, and delivered between two batches: the fabric must not be entered from here.
-void Machine::doorbell(pcie::Domain domain, std::uint16_t ntb) {
-  doorbells_.emplace_back(domain, ntb);
-}
-
-void Machine::deliver_doorbells() {
-  for (const auto& [domain, ntb] : std::exchange(doorbells_, {}))
-    host(domain).interrupt(domain == pcie::kManagementDomain ? host::control::kManagementControlVector
-                                                             : host::control::kPartControlVector);
 }
 
 void Machine::collect_faults() {
@@ -213,18 +199,18 @@ bool Machine::work() {
   for (auto& nic : nics_) more |= nic.nic->poll(kNicBudget);
   more |= live_->run_peer_writes();
   fabric_->refresh();
-  deliver_doorbells();
   collect_faults();
   run_tasks();
   if (const Instant now = clock_.now(); now >= next_poll_) {
-    next_poll_ = now + kPollEvery;
+    next_poll_ = now + options_.poll_every;
     for (auto& part : parts_)
       if (part) part->poll();
   }
+  more |= live_->run_emissions();
   // Nothing above holds a pointer into anybody's memory any more.
   engine_.quiescent();
   more |= quiescence_.poll() > 0;
-  return more || !doorbells_.empty();
+  return more;
 }
 
 Duration Machine::until_deadline(Duration longest) const {

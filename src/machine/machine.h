@@ -37,6 +37,8 @@ namespace ladon::machine {
 
 struct MachineOptions {
   std::string directory;  // where the sockets go; exists
+  // How often the hosts' parts look for what a lost doorbell would have told them.
+  Duration poll_every = std::chrono::milliseconds(100);
 };
 
 // One guest's place in the rack, as the machine runs it.
@@ -101,11 +103,9 @@ class Machine final : private fabric::Listener {
   [[nodiscard]] std::expected<void, std::string> add_parts();
   [[nodiscard]] std::expected<void, std::string> add_guests();
   void access_changed(const fabric::Affected& affected) override;
-  void doorbell(pcie::Domain domain, std::uint16_t ntb) override;
   bool work();
   void run_tasks();
   void collect_faults();
-  void deliver_doorbells();
   [[nodiscard]] Duration until_deadline(Duration longest) const;
 
   struct RackNic {
@@ -131,7 +131,6 @@ class Machine final : private fabric::Listener {
   std::unique_ptr<host::BridgeServer> management_;
   std::vector<std::unique_ptr<ch::HostPart>> parts_;  // by domain; null where no guest is
   std::vector<GuestPlace> guests_;
-  std::vector<std::pair<pcie::Domain, std::uint16_t>> doorbells_;
   static constexpr std::size_t kFaultsKept = 256;
   std::deque<RecordedFault> faults_;
   Instant next_poll_;

@@ -59,13 +59,13 @@ std::expected<void, std::string> run_management(const ManagementOptions& options
   auto service = mh::Service::start(
       host, **journal, *intent, {.on_event = [&](const mh::ServiceEvent& event) { log_event(log, event); }});
   if (!service) return std::unexpected(service.error());
-  auto next_tick = SteadyClock().now();
+  auto next_tick = SteadyClock().now() + options.look_every;
   while (!stop.load(std::memory_order_relaxed)) {
     if (!(*bridge)->wait(kWaitMilliseconds)) break;
     (*service)->run_once();
     if (const auto now = SteadyClock().now(); now >= next_tick) {
       (*service)->tick();
-      next_tick = now + std::chrono::seconds(1);
+      next_tick = now + options.look_every;
     }
   }
   return {};

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "mh/intent.h"
 
 namespace ladon::machine {
@@ -15,6 +16,8 @@ struct ManagementOptions {
   std::string socket;   // of the management host's bridge
   std::string intent;   // JSON file, see mh/intent.h
   std::string journal;  // created if it is not there
+  // How often it looks everywhere, interrupts or not.
+  Duration look_every = std::chrono::seconds(1);
 };
 
 // Serves until the host is gone or `stop` is set. The error is a sentence for a person.

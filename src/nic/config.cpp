@@ -54,13 +54,4 @@ pcie::ConfigSpace make_vf_config() {
   return config;
 }
 
-bool apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port) {
-  const auto at = config.capability(pci::kCapMsix);
-  if (!at) return false;
-  const std::uint32_t control = config.read(static_cast<std::uint16_t>(*at + pci::kMsixControl), 2);
-  const bool enabled = (control & pci::kMsixControlEnable) != 0;
-  table.set_control(enabled, (control & pci::kMsixControlFunctionMask) != 0, port);
-  return enabled;
-}
-
 }  // namespace ladon::nic

@@ -3,7 +3,6 @@
 
 #include "nic/options.h"
 #include "pcie/config_space.h"
-#include "pcie/msix.h"
 
 namespace ladon::nic {
 
@@ -17,8 +16,5 @@ inline constexpr std::uint16_t kPfVectors = 1;
 [[nodiscard]] pcie::ConfigSpace make_pf_config(const NicOptions& options);
 // PCI Express with FLR, MSI-X, AER, ARI.
 [[nodiscard]] pcie::ConfigSpace make_vf_config();
-
-// Lets the table follow the enable and mask bits of the MSI-X capability. True if it is enabled.
-bool apply_msix_control(const pcie::ConfigSpace& config, pcie::MsixTable& table, pcie::DmaPort& port);
 
 }  // namespace ladon::nic

@@ -32,13 +32,21 @@ class DmaClient {
   virtual void dma_completed(DmaTag tag, DmaStatus status) = 0;
 };
 
-class DmaPort {
+// All that a function needs which signals interrupts and moves no data.
+class MsiPort {
  public:
-  virtual ~DmaPort() = default;
-  DmaPort() = default;
-  DmaPort(const DmaPort&) = delete;
-  DmaPort& operator=(const DmaPort&) = delete;
+  virtual ~MsiPort() = default;
+  MsiPort() = default;
+  MsiPort(const MsiPort&) = delete;
+  MsiPort& operator=(const MsiPort&) = delete;
 
+  // A posted write of `data` to a message address (PCI Local Bus 3.0, 6.8): an interrupt, if the tables let
+  // it be one.
+  virtual DmaStatus send_msi(Iova address, std::uint32_t data) = 0;
+};
+
+class DmaPort : public MsiPort {
+ public:
   // The bytes at [at, at + length) if this function may access them so right now and they lie in one stretch
   // of directly addressable memory already resolved; nullptr otherwise (use read, write or copy then). The
   // pointer is good until control returns to the engine's loop: never keep it over a quiescent point.
@@ -65,9 +73,6 @@ class DmaPort {
     }
     return issue_write(to, from, tag);
   }
-  // A posted write of `data` to a message address (PCI Local Bus 3.0, 6.8): an interrupt, if the tables let
-  // it be one.
-  virtual DmaStatus send_msi(Iova address, std::uint32_t data) = 0;
 
  protected:
   // The slow path: follows the tables, moves the bytes (in as many pieces as needed), fills the cache.

@@ -1,5 +1,7 @@
 #include "pcie/msix.h"
 
+#include "spec/pci.h"
+
 namespace ladon::pcie {
 
 namespace {
@@ -24,7 +26,7 @@ std::uint32_t MsixTable::read_table(std::uint64_t offset) const {
   }
 }
 
-void MsixTable::write_table(std::uint64_t offset, std::uint32_t value, DmaPort& port) {
+void MsixTable::write_table(std::uint64_t offset, std::uint32_t value, MsiPort& port) {
   if (offset / kEntryBytes >= entries_.size()) return;
   Entry& entry = entries_[offset / kEntryBytes];
   switch (offset % kEntryBytes / 4) {
@@ -52,7 +54,7 @@ std::uint32_t MsixTable::read_pending(std::uint64_t offset) const {
   return word;
 }
 
-void MsixTable::set_control(bool enabled, bool function_masked, DmaPort& port) {
+void MsixTable::set_control(bool enabled, bool function_masked, MsiPort& port) {
   enabled_ = enabled;
   function_masked_ = function_masked;
   if (!enabled_ || function_masked_) return;
@@ -60,7 +62,7 @@ void MsixTable::set_control(bool enabled, bool function_masked, DmaPort& port) {
     if (entry.pending && entry.control == 0) send(entry, port);
 }
 
-DmaStatus MsixTable::raise(std::uint16_t vector, DmaPort& port) {
+DmaStatus MsixTable::raise(std::uint16_t vector, MsiPort& port) {
   if (!enabled_ || vector >= entries_.size()) return DmaStatus::done;
   Entry& entry = entries_[vector];
   if (function_masked_ || entry.control != 0) {
@@ -70,15 +72,28 @@ DmaStatus MsixTable::raise(std::uint16_t vector, DmaPort& port) {
   return send(entry, port);
 }
 
+void MsixTable::withdraw(std::uint16_t vector) {
+  if (vector < entries_.size()) entries_[vector].pending = false;
+}
+
 void MsixTable::reset() {
   for (Entry& entry : entries_) entry = Entry{};
   enabled_ = function_masked_ = false;
 }
 
-DmaStatus MsixTable::send(Entry& entry, DmaPort& port) {
+DmaStatus MsixTable::send(Entry& entry, MsiPort& port) {
   entry.pending = false;
   const std::uint64_t address = static_cast<std::uint64_t>(entry.address_high) << 32 | entry.address_low;
   return port.send_msi(Iova(address), entry.data);
+}
+
+bool apply_msix_control(const ConfigSpace& config, MsixTable& table, MsiPort& port) {
+  const auto at = config.capability(spec::pci::kCapMsix);
+  if (!at) return false;
+  const std::uint32_t control = config.read(static_cast<std::uint16_t>(*at + spec::pci::kMsixControl), 2);
+  const bool enabled = (control & spec::pci::kMsixControlEnable) != 0;
+  table.set_control(enabled, (control & spec::pci::kMsixControlFunctionMask) != 0, port);
+  return enabled;
 }
 
 }  // namespace ladon::pcie

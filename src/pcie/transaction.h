@@ -40,7 +40,17 @@ struct EndpointOrigin {  // a device below the fabric, numbered by the fabric
   std::uint16_t endpoint = 0;
   constexpr bool operator==(const EndpointOrigin&) const = default;
 };
-using Origin = std::variant<CpuOrigin, VmOrigin, EndpointOrigin>;
+struct NtbOrigin {        // the function that a non-transparent bridge shows on one of its sides
+  std::uint16_t ntb = 0;  // numbered by the fabric: it leads to domain ntb + 1
+  bool link = false;      // the side in that domain; false: in the management host's
+  constexpr bool operator==(const NtbOrigin&) const = default;
+};
+using Origin = std::variant<CpuOrigin, VmOrigin, EndpointOrigin, NtbOrigin>;
+
+// What emits it is a device, not a processor.
+[[nodiscard]] constexpr bool is_device(const Origin& origin) {
+  return std::holds_alternative<EndpointOrigin>(origin) || std::holds_alternative<NtbOrigin>(origin);
+}
 
 // The address says by its type how far it has been translated: a guest's own (Gpa), untranslated (Iova, AT =
 // 00b) or translated (BusAddr; from a device this is AT = 10b, which needs a grant).

@@ -3,8 +3,14 @@
 // scratchpads).
 //
 // An NTB shows one endpoint to each of two domains. The *management side* owns every translation; the *link
-// side* sees the same block but may use only identification, doorbells and scratchpads: all else reads as
-// zero there and refuses writes.
+// side* sees the same block but may use only identification, doorbells, scratchpads and its own MSI-X table:
+// all else reads as zero there and refuses writes.
+//
+// Each side's function has an MSI-X capability (PCIe Base Specification 6.0, 7.7.2) with one vector, whose
+// table and pending bits lie in its control BAR. While a bit of its doorbell status is set that its doorbell
+// mask does not hide, MSI-X is enabled and bus mastering is on, the doorbell rings: when it starts to ring
+// the vector is signalled, once; a message that is still pending when the doorbell stops is not sent. Bits
+// that come while it rings signal nothing: software clears the status, then looks at what it was rung for.
 //
 // Management side BARs: 0 control (32-bit, 64 KiB), 1 MSI window (32-bit, 1 MiB), 2 DMA window (64-bit,
 // default 64 GiB). Link side BARs:       0 control (32-bit, 64 KiB), 2 register window (64-bit, default 64
@@ -70,6 +76,11 @@ inline constexpr std::uint32_t kScratchpads = 0x8000, kScratchpadCount = 32;  //
 inline constexpr std::uint32_t kDoorbellPeer = 0x8100;    // W: set these bits in the peer's status
 inline constexpr std::uint32_t kDoorbellStatus = 0x8104;  // W1C
 inline constexpr std::uint32_t kDoorbellMask = 0x8108;    // RW, 1 = no interrupt; reset: all ones
+inline constexpr std::uint32_t kMessagesRefused =
+    0x810C;  // RO, each side its own: interrupt messages that were refused on their way, or lost
+// MSI-X, each side its own: one entry (address low and high, data, vector control); pending bits, RO.
+inline constexpr std::uint32_t kMsixTable = 0x9000, kMsixPending = 0xA000;
+inline constexpr std::uint16_t kVectors = 1, kDoorbellVector = 0;
 // Counters, RO, management side.
 inline constexpr std::uint32_t kLutMisses = 0x8200, kWindowMisses = 0x8204, kRefusedWrites = 0x8208;
 

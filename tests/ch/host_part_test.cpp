@@ -39,6 +39,18 @@ TEST(HostPart, FindsItsNtbAndStopsThere) {
   EXPECT_NE(part.ntb()->bars[2].base, BusAddr(0));
 }
 
+TEST(HostPart, RoutesTheDoorbellOfItsNtbToItself) {
+  fakes::FakeRack rack;
+  const auto& function = *rack.chs[0]->functions.back();
+  ASSERT_EQ(rack.ntbs[0]->message(1, function), std::nullopt);
+  HostPart part(*rack.chs[0], {.slots = 1});
+  ASSERT_TRUE(part.start().has_value());
+  EXPECT_THAT(rack.chs[0]->routes,
+              testing::ElementsAre(std::pair(part.ntb()->bdf, control::kPartControlVector)));
+  EXPECT_EQ(rack.ntbs[0]->message(1, function), control::kPartControlVector);
+  EXPECT_EQ(rack.ntbs[0]->reg(spec::ntb::kDoorbellMask), 0u);
+}
+
 TEST(HostPart, WithoutAnNtbItDoesNotStart) {
   fakes::FakeHost alone;
   HostPart part(alone, {});

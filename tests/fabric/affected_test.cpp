@@ -7,7 +7,7 @@ namespace ladon::fabric::test {
 namespace {
 
 using pcie::Access;
-using Functions = std::vector<Initiator>;
+using Functions = std::vector<FunctionId>;
 using Processors = std::vector<pcie::Domain>;
 
 class Changes : public testing::Test {
@@ -18,7 +18,7 @@ class Changes : public testing::Test {
     rig.assign(2, 2, 0, 0x1000'0000);
     rig.changes.clear();
   }
-  Initiator vf(unsigned i) { return {0, rig.nic.index_of(i)}; }
+  FunctionId vf(unsigned i) { return {.index = 0, .function = rig.nic.index_of(i)}; }
   // The one change that was told since the last call.
   Affected heard() {
     EXPECT_EQ(rig.changes.size(), 1u);
@@ -79,6 +79,15 @@ TEST_F(Changes, AnInterruptRouteDropsItsRequester) {
   EXPECT_EQ(heard().functions, (Functions{vf(1)}));
 }
 
+TEST_F(Changes, AnNtbsOwnRequestsAreItsFunctions) {
+  for (const auto& [domain, rid, side] : {std::tuple(kMh, Rig::ntb_rid(2, false), std::uint16_t{0}),
+                                          std::tuple(kCh2, Rig::ntb_rid(2, true), std::uint16_t{1})}) {
+    ASSERT_TRUE(rig.fabric->route_interrupt(domain, rid, 4));
+    ASSERT_TRUE(rig.fabric->unroute_interrupt(domain, rid, 4));
+    EXPECT_EQ(heard().functions, (Functions{{.is_ntb = true, .index = 1, .function = side}}));
+  }
+}
+
 TEST_F(Changes, ASecondLevelMappingDropsItsHostsProcessors) {
   const auto range = *Range<Gpa>::of(Gpa(0), 0x1000);
   ASSERT_TRUE(rig.fabric->map_vm(kCh2, pcie::Vm{1}, {range, BusAddr(0), pcie::kReadWrite}));
@@ -113,7 +122,7 @@ TEST_F(Changes, WithoutChecksMoreTablesVoidMore) {
   ASSERT_TRUE(
       open.fabric->map(kCh1, domain, {*Range<Iova>::of(Iova(kGiB), 0x1000), BusAddr(0), pcie::kReadWrite}));
   ASSERT_EQ(open.changes.size(), 1u) << "what passed through unchanged is translated now";
-  EXPECT_EQ(open.changes[0].functions, (Functions{{0, open.nic.index_of(0)}}));
+  EXPECT_EQ(open.changes[0].functions, (Functions{{.index = 0, .function = open.nic.index_of(0)}}));
 }
 
 }  // namespace

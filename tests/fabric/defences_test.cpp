@@ -174,7 +174,8 @@ TEST(DeferredIotlb, AStaleEntryIsReachUntilTheFlush) {
   rig.fabric->flush_iotlb(kCh1);
   EXPECT_EQ(why(rig.go(rig.dma(0, 0x10, Access::write))), why(Reason::iommu_not_mapped));
   ASSERT_EQ(rig.changes.size(), 1u);
-  EXPECT_EQ(rig.changes[0].functions, (std::vector<Initiator>{{0, rig.nic.index_of(0)}}));
+  EXPECT_EQ(rig.changes[0].functions,
+            (std::vector<FunctionId>{{.index = 0, .function = rig.nic.index_of(0)}}));
 }
 
 }  // namespace

@@ -107,6 +107,7 @@ TEST_F(NtbRegisters, TheLinkSideTranslatesNothing) {
   std::uint32_t tried = 0;
   for (std::uint32_t at = 0; at < ntb::kControlBarSize; at += 4) {
     if (at >= ntb::kScratchpads && at <= ntb::kDoorbellMask) continue;
+    if (at >= ntb::kMsixTable && at < ntb::kMsixTable + 16) continue;
     rig.write_link(1, at, 0xFFFF'FFFF);
     ++tried;
     const bool identification = at <= ntb::kVersion || at == ntb::kSide || at == ntb::kLink;
@@ -124,23 +125,6 @@ TEST_F(NtbRegisters, ScratchpadsAreThePairsOwn) {
   rig.write_link(1, ntb::kScratchpads + 31 * 4, 7);
   EXPECT_EQ(rig.read_ntb(1, ntb::kScratchpads + 31 * 4), 7u);
   EXPECT_EQ(rig.read_link(2, ntb::kScratchpads + 4), 0u);
-}
-
-TEST_F(NtbRegisters, DoorbellsRingOnceUntilCleared) {
-  using Rings = std::vector<std::pair<pcie::Domain, std::uint16_t>>;
-  rig.write_ntb(2, ntb::kDoorbellPeer, 1);
-  EXPECT_TRUE(rig.doorbells.empty()) << "masked after reset";
-  rig.write_link(2, ntb::kDoorbellMask, ~3u);
-  EXPECT_EQ(rig.doorbells, (Rings{{kCh2, 1}})) << "what was pending rings when it is unmasked";
-  rig.write_ntb(2, ntb::kDoorbellPeer, 2);
-  EXPECT_EQ(rig.doorbells.size(), 1u) << "still ringing";
-  EXPECT_EQ(rig.read_link(2, ntb::kDoorbellStatus), 3u);
-  rig.write_link(2, ntb::kDoorbellStatus, 3);
-  rig.write_ntb(2, ntb::kDoorbellPeer, 2);
-  EXPECT_EQ(rig.doorbells.size(), 2u);
-  rig.write_ntb(1, ntb::kDoorbellMask, 0);
-  rig.write_link(1, ntb::kDoorbellPeer, 0x8000'0000);
-  EXPECT_EQ(rig.doorbells.back(), (std::pair<pcie::Domain, std::uint16_t>{kMh, 0}));
 }
 
 TEST_F(NtbRegisters, NarrowWritesAreRefusedAndWideOnesSplit) {

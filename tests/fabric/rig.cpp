@@ -224,6 +224,38 @@ void Rig::clear_lut(unsigned k, bool outbound, unsigned index) {
   write_ntb(k, (outbound ? ntb::kLutOutbound : ntb::kLutInbound) + index * ntb::kLutStride, 0);
 }
 
+void Rig::set_msix(unsigned k, bool link, std::uint16_t bits) {
+  const Domain domain = domain_of(k, link);
+  const Bdf bdf = ntb_rid(k, link);
+  auto at = static_cast<std::uint16_t>(fabric->config_read(domain, bdf, pci::kCapabilityPointer, 1));
+  while (at != 0 && fabric->config_read(domain, bdf, at, 1) != pci::kCapMsix)
+    at = static_cast<std::uint16_t>(fabric->config_read(domain, bdf, static_cast<std::uint16_t>(at + 1), 1));
+  if (at == 0) throw std::logic_error("no MSI-X");
+  config(domain, bdf, static_cast<std::uint16_t>(at + pci::kMsixControl), 2, bits);
+}
+
+void Rig::set_message(unsigned k, bool link, const iommu::Message& message) {
+  write_side(k, link, ntb::kMsixTable, message.address);
+  write_side(k, link, ntb::kMsixTable + 4, 0);
+  write_side(k, link, ntb::kMsixTable + 8, message.data);
+}
+
+void Rig::route_doorbell(unsigned k, bool link, std::uint32_t vector) {
+  set_message(k, link, fabric->route_interrupt(domain_of(k, link), ntb_rid(k, link), vector).value());
+  write_side(k, link, ntb::kMsixTable + 12, 0);
+  set_msix(k, link, pci::kMsixControlEnable);
+  write_side(k, link, ntb::kDoorbellMask, 0);
+}
+
+std::vector<Resolution> Rig::deliver() {
+  std::vector<Resolution> all;
+  for (const auto& message : fabric->take_emissions()) {
+    all.push_back(go(message));
+    fabric->record(message, all.back(), Instant{});
+  }
+  return all;
+}
+
 iommu::DomainId Rig::assign(unsigned vf, unsigned k, unsigned slot, std::uint64_t to, std::uint64_t length) {
   const Domain domain{static_cast<std::uint16_t>(k)};
   set_lut(k, true, slot, vf_rid(vf), static_cast<std::uint8_t>(1 + slot));

@@ -109,6 +109,25 @@ class Rig : public Listener {
                          std::uint64_t length = 0x10'0000);
   void set_acs(unsigned port, std::uint16_t bits);
 
+  // ---- an NTB's doorbells: `link`, or the management side's
+  static pcie::Bdf ntb_rid(unsigned k, bool link) { return pcie::Bdf(link ? 1u : 2 + k, 0, 0); }
+  void write_side(unsigned k, bool link, std::uint32_t offset, std::uint32_t value) {
+    link ? write_link(k, offset, value) : write_ntb(k, offset, value);
+  }
+  std::uint32_t read_side(unsigned k, bool link, std::uint32_t offset) {
+    return link ? read_link(k, offset) : read_ntb(k, offset);
+  }
+  static pcie::Domain domain_of(unsigned k, bool link) {
+    return link ? pcie::Domain{static_cast<std::uint16_t>(k)} : kMh;
+  }
+  // The enable and mask bits of its MSI-X capability.
+  void set_msix(unsigned k, bool link, std::uint16_t bits);
+  void set_message(unsigned k, bool link, const iommu::Message& message);
+  // As its host's software does: a route for the function, its message in the table, all masks off.
+  void route_doorbell(unsigned k, bool link, std::uint32_t vector);
+  // Follows what the NTBs have emitted, and records what is refused.
+  std::vector<Resolution> deliver();
+
   pcie::Bdf vf_rid(unsigned vf) { return fabric->rid(0, nic.index_of(vf))->bdf; }
   static pcie::Bdf proxy_rid(unsigned slot) {
     return pcie::Bdf(static_cast<std::uint16_t>(0x100 + 1 + slot));
@@ -124,9 +143,7 @@ class Rig : public Listener {
 
   // ---- what the listener heard
   void access_changed(const Affected& affected) override { changes.push_back(affected); }
-  void doorbell(pcie::Domain domain, std::uint16_t ntb) override { doorbells.emplace_back(domain, ntb); }
   std::vector<Affected> changes;
-  std::vector<std::pair<pcie::Domain, std::uint16_t>> doorbells;
 
   FakeNic nic;
   std::unique_ptr<Fabric> fabric;

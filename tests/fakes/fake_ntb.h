@@ -24,7 +24,7 @@ class FakeNtb {
     space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
     space.add_bar(1, pcie::BarKind::memory32, spec::ntb::kMsiBarSize);
     space.add_bar(2, pcie::BarKind::memory64_prefetchable, dma_size);
-    space.add_express(pcie::PortType::endpoint, false);
+    add_capabilities(space);
     return space;
   }
   static pcie::ConfigSpace link_space() {
@@ -32,7 +32,7 @@ class FakeNtb {
         {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kNtbLinkDevice, .class_code = 0x068000});
     space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
     space.add_bar(2, pcie::BarKind::memory64_prefetchable, 64 << 20);
-    space.add_express(pcie::PortType::endpoint, false);
+    add_capabilities(space);
     return space;
   }
   void connect_management(FakeFunction& f) {
@@ -54,6 +54,14 @@ class FakeNtb {
   std::function<std::uint64_t(std::uint64_t offset)> window_read;
   std::function<void(std::uint64_t offset, std::uint64_t value)> window_write;
 
+  // What this side (0 management, 1 link) sends when it is rung; nullopt if software has not let it.
+  [[nodiscard]] std::optional<std::uint32_t> message(std::size_t side, const FakeFunction& f) const {
+    const auto at =
+        static_cast<std::uint16_t>(*f.space.capability(spec::pci::kCapMsix) + spec::pci::kMsixControl);
+    const auto& [low, high, data, control] = msix_[side];
+    const bool on = f.space.read(at, 2) == spec::pci::kMsixControlEnable && f.space.bus_master();
+    return on && control == 0 ? std::optional(data) : std::nullopt;
+  }
   [[nodiscard]] std::uint32_t reg(std::uint64_t offset) const {
     const auto found = registers_.find(offset);
     return found == registers_.end() ? 0 : found->second;
@@ -79,8 +87,21 @@ class FakeNtb {
   int writes = 0;  // to windows and look-up tables
 
  private:
+  static void add_capabilities(pcie::ConfigSpace& space) {
+    space.add_express(pcie::PortType::endpoint, false);
+    space.add_msix({.vectors = spec::ntb::kVectors,
+                    .table_bar = 0,
+                    .table_offset = spec::ntb::kMsixTable,
+                    .pba_bar = 0,
+                    .pba_offset = spec::ntb::kMsixPending});
+  }
+  static bool is_msix(std::uint64_t offset) {
+    return offset >= spec::ntb::kMsixTable && offset < spec::ntb::kMsixTable + 16;
+  }
+
   std::uint64_t read(int side, std::uint64_t offset) const {
     namespace ntb = spec::ntb;
+    if (is_msix(offset)) return msix_[static_cast<std::size_t>(side)][(offset - ntb::kMsixTable) / 4];
     if (offset == ntb::kId) return ntb::kMagic;
     if (offset == ntb::kSide) return static_cast<std::uint64_t>(side);
     if (offset == ntb::kShape) return side == 0 ? shape_ : 0;
@@ -90,6 +111,10 @@ class FakeNtb {
   }
   void write(int side, std::uint64_t offset, std::uint32_t value) {
     namespace ntb = spec::ntb;
+    if (is_msix(offset)) {
+      msix_[static_cast<std::size_t>(side)][(offset - ntb::kMsixTable) / 4] = value;
+      return;
+    }
     if (offset == ntb::kDoorbellPeer) {
       const auto& ring = side == 0 ? ring_link : ring_management;
       if (ring) ring();
@@ -103,6 +128,7 @@ class FakeNtb {
   std::uint16_t peer_;
   std::uint32_t shape_;
   std::map<std::uint64_t, std::uint32_t> registers_;
+  std::array<std::array<std::uint32_t, 4>, 2> msix_{{{0, 0, 0, 1}, {0, 0, 0, 1}}};
 };
 
 }  // namespace ladon::fakes

@@ -27,7 +27,7 @@ class FakeRack {
       auto& port =
           mh.add(port_space(pcie::PortType::downstream), static_cast<std::uint8_t>(k << 3), &upstream);
       ntbs.push_back(std::make_unique<FakeNtb>(k, windows, lut));
-      ntbs.back()->connect_management(mh.add(FakeNtb::management_space(), 0, &port));
+      add_ntb(mh.add(FakeNtb::management_space(), 0, &port));
       add_compute_host(k);
     }
     auto& port = mh.add(port_space(pcie::PortType::downstream),
@@ -42,15 +42,24 @@ class FakeRack {
   FakeNic nic;
 
  private:
+  void add_ntb(FakeFunction& function) {
+    FakeNtb& ntb = *ntbs.back();
+    ntb.connect_management(function);
+    ntb.ring_management = [this, &ntb, &function] {
+      if (const auto vector = ntb.message(0, function)) mh.raise(*vector);
+    };
+  }
   void add_compute_host(std::uint16_t k) {
     chs.push_back(std::make_unique<FakeHost>());
     FakeHost& ch = *chs.back();
     ch.description.domain = pcie::Domain{k};
     FakeNtb& ntb = *ntbs.back();
     auto& root = ch.add(port_space(pcie::PortType::root_port), 0x08);
-    ntb.connect_link(ch.add(FakeNtb::link_space(), 0, &root));
-    ntb.ring_link = [&ch] { ch.raise(host::control::kPartControlVector); };
-    ntb.ring_management = [this] { mh.raise(host::control::kManagementControlVector); };
+    auto& function = ch.add(FakeNtb::link_space(), 0, &root);
+    ntb.connect_link(function);
+    ntb.ring_link = [&ch, &ntb, &function] {
+      if (const auto vector = ntb.message(1, function)) ch.raise(*vector);
+    };
   }
 };
 

@@ -50,9 +50,14 @@ struct ClientGuest {
         driver(registers, {Iova(0), {memory.memory.mapped_or_null(), memory.memory.size()}}, options) {}
 };
 
+// How often each side looks for what interrupts should have told it.
+struct LookEvery {
+  Duration parts = std::chrono::milliseconds(100), management = std::chrono::seconds(1);
+};
+
 class RunningRack {
  public:
-  explicit RunningRack(const std::string& yaml) {
+  explicit RunningRack(const std::string& yaml, const LookEvery& look = {}) : look_(look) {
     auto parsed = parse_rack(yaml, "test.yaml");
     if (!parsed) throw std::invalid_argument(to_string(parsed.error().front()));
     auto directory = RunDirectory::create();
@@ -61,7 +66,8 @@ class RunningRack {
     auto wires = make_wires(*parsed, clock_, Log::silent());
     if (!wires) throw std::runtime_error(wires.error());
     auto machine =
-        Machine::build(*parsed, std::move(*wires), {.directory = directory_->path()}, clock_, Log::silent());
+        Machine::build(*parsed, std::move(*wires),
+                       {.directory = directory_->path(), .poll_every = look.parts}, clock_, Log::silent());
     if (!machine) throw std::runtime_error(machine.error());
     machine_ = std::move(*machine);
     (void)write_intent(intent_of(*parsed), directory_->path() + "/intent.json");
@@ -74,7 +80,8 @@ class RunningRack {
     management_ = std::thread([this] {
       const auto served = run_management({.socket = machine_->management_socket(),
                                           .intent = directory_->path() + "/intent.json",
-                                          .journal = directory_->path() + "/journal"},
+                                          .journal = directory_->path() + "/journal",
+                                          .look_every = look_.management},
                                          Log::silent(), stop_);
       if (!served) management_error_ = served.error();
     });
@@ -113,6 +120,7 @@ class RunningRack {
 
  private:
   SteadyClock clock_;
+  LookEvery look_;
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Machine> machine_;
   std::thread management_;

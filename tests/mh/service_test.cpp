@@ -134,6 +134,28 @@ TEST_F(ServiceTest, TheOrderInWhichTheTwoSidesStartDoesNotMatter) {
   EXPECT_TRUE(slot(1, 0).assignment() && slot(2, 0).assignment());
 }
 
+TEST_F(ServiceTest, EveryNtbsDoorbellIsRoutedAndRoutedAgainByASuccessor) {
+  std::vector<const fakes::FakeFunction*> sides;
+  for (const auto& f : rack.mh.functions)
+    if (f->space.read(spec::pci::kDeviceId, 2) == spec::pci::kNtbDevice) sides.push_back(f.get());
+  ASSERT_EQ(sides.size(), 2u);
+  ASSERT_TRUE(start(kIntent).has_value());
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(rack.ntbs[i]->message(0, *sides[i]), control::kManagementControlVector);
+  const auto routes = rack.mh.routes;
+  for (const auto& ntb : service->inventory().ntbs)
+    EXPECT_TRUE(routes.contains({ntb.bdf, control::kManagementControlVector}));
+  // The predecessor died while it masked them.
+  for (const auto& f : rack.mh.functions)
+    if (const auto at = f->space.capability(spec::pci::kCapMsix))
+      f->space.write(static_cast<std::uint16_t>(*at + spec::pci::kMsixControl), 2, 0);
+  ASSERT_EQ(rack.ntbs[1]->message(0, *sides[1]), std::nullopt);
+  ASSERT_TRUE(start(kIntent).has_value());
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(rack.ntbs[i]->message(0, *sides[i]), control::kManagementControlVector);
+  EXPECT_EQ(rack.mh.routes, routes);
+}
+
 TEST_F(ServiceTest, TheLocalPartSpeaksOverAPage) {
   // Two programs on one host: the fake has one listener, so the interrupts are handed on by hand.
   ch::HostPart local(rack.mh, {.slots = 4, .management = true});

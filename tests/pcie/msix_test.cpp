@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "spec/pci.h"
+
 namespace ladon::pcie {
 namespace {
 
@@ -73,6 +75,32 @@ TEST_F(Msix, ResetForgetsEverything) {
   EXPECT_EQ(table.read_pending(0), 0u);
   EXPECT_EQ(table.read_table(16), 0u);
   EXPECT_EQ(table.read_table(28), 1u);
+}
+
+TEST_F(Msix, WhatIsOverWhileMaskedIsNotSent) {
+  table.set_control(true, false, port);
+  table.raise(1, port);
+  table.withdraw(1);
+  EXPECT_EQ(table.read_pending(0), 0u);
+  table.write_table(16 + 12, 0, port);
+  table.withdraw(7);
+}
+
+TEST_F(Msix, FollowsItsCapability) {
+  auto space = ConfigSpace::endpoint({.vendor = 1, .device = 2});
+  EXPECT_FALSE(apply_msix_control(space, table, port)) << "no capability";
+  const auto at = space.add_msix({.vectors = 3});
+  const auto control = static_cast<std::uint16_t>(at + spec::pci::kMsixControl);
+  table.write_table(16 + 12, 0, port);
+  EXPECT_FALSE(apply_msix_control(space, table, port));
+  table.raise(1, port);
+  space.write(control, 2, spec::pci::kMsixControlEnable | spec::pci::kMsixControlFunctionMask);
+  EXPECT_TRUE(apply_msix_control(space, table, port));
+  table.raise(1, port);
+  EXPECT_EQ(table.read_pending(0), 2u);
+  space.write(control, 2, spec::pci::kMsixControlEnable);
+  EXPECT_CALL(port, send_msi(Iova(0x1'FEE0'0010), 0x42)).Times(1);
+  EXPECT_TRUE(apply_msix_control(space, table, port));
 }
 
 }  // namespace
