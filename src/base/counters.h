@@ -22,6 +22,10 @@ class Counters {
     for (const auto value : values_) sum += value;
     return sum;
   }
+  Counters& operator+=(const Counters& other) {
+    for (std::size_t i = 0; i < size; ++i) values_[i] += other.values_[i];
+    return *this;
+  }
   void clear() { values_.fill(0); }
 
   // Calls visit(reason, value) for every reason that is not zero.

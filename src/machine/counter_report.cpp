@@ -26,6 +26,8 @@ std::vector<CounterLine> counter_report(Machine& machine) {
     for (std::uint16_t vf = 0; vf < nic.vfs(); ++vf) {
       add(lines, fmt::format("{}/vf{}", title, vf), nic.drops(vf));
       add(lines, fmt::format("{}/vf{}/faults", title, vf), nic.faults(vf));
+      add(lines, fmt::format("{}/vf{}/former owners", title, vf), nic.former_drops(vf));
+      add(lines, fmt::format("{}/vf{}/former owners' faults", title, vf), nic.former_faults(vf));
     }
     add(lines, title + "/from the wire", nic.wire_drops());
     add(lines, title + "/wire", machine.wire(i).wire->stats().drops);

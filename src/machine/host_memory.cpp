@@ -30,7 +30,8 @@ std::shared_ptr<MemoryFile> own_file(std::uint64_t bytes) {
 
 }  // namespace
 
-HostMemory::HostMemory(Range<BusAddr> own, Range<BusAddr> guests) : own_(own), guests_(guests) {
+HostMemory::HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved)
+    : own_(own), guests_(guests), reserved_(std::move(reserved)) {
   pieces_.emplace(own_.first(), Piece{.range = own_, .file = own_file(own_.span() + 1)});
 }
 
@@ -39,13 +40,18 @@ bool HostMemory::is_free(Range<BusAddr> range) const {
   return after == pieces_.begin() || std::prev(after)->second.range.last() < range.first();
 }
 
-// First fit: there are few guests on a host.
-std::optional<Range<BusAddr>> HostMemory::free_range(std::uint64_t length) const {
+// The owner's reserved place, or else the first that fits: there are few guests on a host.
+std::optional<Range<BusAddr>> HostMemory::free_range(std::uint64_t length, std::uint32_t owner) const {
+  const auto own = reserved_.find(owner);
+  if (own != reserved_.end() && own->second.span() + 1 == length && is_free(own->second)) return own->second;
+  std::map<BusAddr, Range<BusAddr>> taken;
+  for (const auto& [first, piece] : pieces_) taken.emplace(first, piece.range);
+  for (const auto& [whose, range] : reserved_) taken.emplace(range.first(), range);
   std::uint64_t at = round_up(guests_.first().bits());
-  for (const auto& [first, piece] : pieces_) {
+  for (const auto& [first, range] : taken) {
     const auto candidate = Range<BusAddr>::of(BusAddr(at), length);
     if (candidate && candidate->last() < first) break;
-    if (piece.range.last().bits() >= at) at = round_up(piece.range.last().bits() + 1);
+    if (range.last().bits() >= at) at = round_up(range.last().bits() + 1);
   }
   const auto range = Range<BusAddr>::of(BusAddr(at), length);
   if (!range || !guests_.contains(*range)) return std::nullopt;
@@ -72,7 +78,8 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
     }
   }
   const bool whole = !request.at;
-  const auto range = whole ? free_range(description->size) : Range<BusAddr>::of(*request.at, request.length);
+  const auto range =
+      whole ? free_range(description->size, request.owner) : Range<BusAddr>::of(*request.at, request.length);
   if (!range) return std::unexpected(whole ? host::Error::no_memory : host::Error::bad_argument);
   if (!guests_.contains(*range)) return std::unexpected(host::Error::bad_argument);
   if (!is_free(*range)) return std::unexpected(host::Error::overlap);

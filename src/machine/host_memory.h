@@ -17,9 +17,12 @@ namespace ladon::machine {
 
 class HostMemory {
  public:
+  // Where an owner's memory goes: its first file that fits exactly. Nobody else's is placed there.
+  using Reservations = std::map<std::uint32_t, Range<BusAddr>>;
+
   // `own` is the host's own memory; guests' memory is placed in `guests`. Throws std::system_error if the
   // kernel gives no memory.
-  HostMemory(Range<BusAddr> own, Range<BusAddr> guests);
+  HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved = {});
 
   struct NewPin {
     host::Pinned pinned;
@@ -65,10 +68,11 @@ class HostMemory {
   // for it.
   [[nodiscard]] std::shared_ptr<MemoryFile> file_of(const host::PinMemory& request,
                                                     const MemoryFile::Description& description);
-  [[nodiscard]] std::optional<Range<BusAddr>> free_range(std::uint64_t length) const;
+  [[nodiscard]] std::optional<Range<BusAddr>> free_range(std::uint64_t length, std::uint32_t owner) const;
   [[nodiscard]] bool is_free(Range<BusAddr> range) const;
 
   Range<BusAddr> own_, guests_;
+  Reservations reserved_;
   std::map<BusAddr, Piece> pieces_;  // by first address
   std::map<host::Pin, BusAddr> pins_;
   std::uint32_t next_pin_ = 1;

@@ -73,7 +73,8 @@ void Machine::add_hosts() {
   std::vector<HostMemory*> memories;
   for (std::size_t domain = 0; domain < rack_.hosts.size(); ++domain) {
     const Range<BusAddr> own = describe_host(rack_, domain).own_memory;
-    memories_.push_back(std::make_unique<HostMemory>(own, guest_memory(rack_, domain)));
+    memories_.push_back(
+        std::make_unique<HostMemory>(own, guest_memory(rack_, domain), reserved_memory(rack_, domain)));
     memories.push_back(memories_.back().get());
     const auto added = fabric_->add_memory(pcie::Domain{static_cast<std::uint16_t>(domain)},
                                            {.range = own, .memory = {}, .offset = 0});

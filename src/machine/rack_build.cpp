@@ -85,6 +85,15 @@ Range<BusAddr> guest_memory(const Rack& rack, std::size_t domain) {
   return rack.hosts[domain].kind == HostKind::bare ? range(0, kBareOwnMemory) : range(4 * kGiB, kStride);
 }
 
+HostMemory::Reservations reserved_memory(const Rack& rack, std::size_t domain) {
+  HostMemory::Reservations reserved;
+  for (const auto& placed : placed_guests(rack))
+    if (static_cast<std::size_t>(placed.domain) == domain && placed.guest->memory_at)
+      reserved.emplace(placed.slot,
+                       Range<BusAddr>::of(*placed.guest->memory_at, placed.guest->memory).value());
+  return reserved;
+}
+
 std::vector<PlacedGuest> placed_guests(const Rack& rack) {
   std::vector<PlacedGuest> placed;
   for (std::size_t domain = 0; domain < rack.hosts.size(); ++domain) {

@@ -6,6 +6,7 @@
 
 #include "fabric/fabric.h"
 #include "host/messages.h"
+#include "machine/host_memory.h"
 #include "machine/rack_file.h"
 #include "mh/intent.h"
 #include "nic/options.h"
@@ -19,6 +20,8 @@ namespace ladon::machine {
 [[nodiscard]] host::Description describe_host(const Rack& rack, std::size_t domain);
 // The addresses that guests' memory may take there.
 [[nodiscard]] Range<BusAddr> guest_memory(const Rack& rack, std::size_t domain);
+// Where the rack file puts guests' memory there, by slot.
+[[nodiscard]] HostMemory::Reservations reserved_memory(const Rack& rack, std::size_t domain);
 
 // A guest with a virtual function, and which interface slot of its host it has.
 struct PlacedGuest {

@@ -75,6 +75,12 @@ const VfStatistics& Nic::statistics(std::uint16_t vf) const {
 const Counters<VfFault>& Nic::faults(std::uint16_t vf) const {
   return engine_->vf(vf).faults();
 }
+const Counters<VfDrop>& Nic::former_drops(std::uint16_t vf) const {
+  return engine_->vf(vf).cleared().drops;
+}
+const Counters<VfFault>& Nic::former_faults(std::uint16_t vf) const {
+  return engine_->vf(vf).cleared().faults;
+}
 MacAddress Nic::mac(std::uint16_t vf) const {
   return engine_->vf(vf).policy().mac;
 }

@@ -60,6 +60,10 @@ class Nic final : public pcie::Endpoint, public pcie::DmaClient {
   [[nodiscard]] const Counters<WireDrop>& wire_drops() const;
   [[nodiscard]] const VfStatistics& statistics(std::uint16_t vf) const;
   [[nodiscard]] const Counters<VfFault>& faults(std::uint16_t vf) const;
+  // The same from before the VF was scrubbed, or its counters cleared, for the last time: nothing that was
+  // counted is lost. Not reset by anything.
+  [[nodiscard]] const Counters<VfDrop>& former_drops(std::uint16_t vf) const;
+  [[nodiscard]] const Counters<VfFault>& former_faults(std::uint16_t vf) const;
   [[nodiscard]] MacAddress mac(std::uint16_t vf) const;
   [[nodiscard]] bool link_up(std::uint16_t vf) const;
   [[nodiscard]] const PacketMemory& packet_memory() const;

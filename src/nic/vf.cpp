@@ -1,5 +1,7 @@
 #include "nic/vf.h"
 
+#include <utility>
+
 #include "nic/config.h"
 #include "nic/engine.h"
 #include "spec/descriptor.h"
@@ -215,7 +217,6 @@ void Vf::finish_scrub() {
   for (auto& queue : rx_) queue->scrub();
   for (auto& queue : tx_) queue->scrub();
   clear_counters();
-  faults_.clear();
   clear_fault();
   scrub_wanted_ = false;
   scrubbed_ = true;
@@ -223,7 +224,8 @@ void Vf::finish_scrub() {
 
 void Vf::clear_counters() {
   statistics_ = {};
-  drops_.clear();
+  cleared_.drops += std::exchange(drops_, {});
+  cleared_.faults += std::exchange(faults_, {});
 }
 
 // ---- configuration space

@@ -113,6 +113,12 @@ class Vf final : public pcie::Function {
   [[nodiscard]] const VfStatistics& statistics() const { return statistics_; }
   [[nodiscard]] VfFault first_fault() const { return first_fault_; }
   void clear_fault() { first_fault_ = VfFault::none; }
+  // What the counters of this and of the function's former owners held when they were cleared.
+  struct Cleared {
+    Counters<VfDrop> drops;
+    Counters<VfFault> faults;
+  };
+  [[nodiscard]] const Cleared& cleared() const { return cleared_; }
   void clear_counters();
 
  private:
@@ -161,6 +167,7 @@ class Vf final : public pcie::Function {
   VfStatistics statistics_;
   Counters<VfDrop> drops_;
   Counters<VfFault> faults_;
+  Cleared cleared_;
   VfFault first_fault_ = VfFault::none;
   pcie::MsixTable msix_;
   Interrupts interrupts_;

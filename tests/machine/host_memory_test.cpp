@@ -40,6 +40,20 @@ TEST_F(HostMemoryTest, AnotherOwnerOfTheSameFileIsPlacedApart) {
   EXPECT_FALSE(one->range.overlaps(other->range));
 }
 
+TEST_F(HostMemoryTest, AReservedPlaceIsItsOwnersAlone) {
+  HostMemory reserving(range(0, 4 * kMiB), range(64 * kMiB, 64 * kMiB),
+                       {{1, range(72 * kMiB, 16 * kMiB)}, {2, range(66 * kMiB, 2 * kMiB)}});
+  const auto large = file(16 * kMiB), other_large = file(16 * kMiB), small = file(2 * kMiB);
+  const auto other = reserving.pin({.fd = other_large.get(), .length = kMiB, .owner = 2});
+  const auto owner = reserving.pin({.fd = large.get(), .file_offset = 2 * kMiB, .length = kMiB, .owner = 1});
+  const auto second = reserving.pin({.fd = small.get(), .length = kMiB, .owner = 1});
+  ASSERT_TRUE(other && owner && second);
+  EXPECT_EQ(other->range, range(88 * kMiB, 16 * kMiB));  // the first gap that is nobody's
+  EXPECT_EQ(owner->range, range(72 * kMiB, 16 * kMiB));
+  EXPECT_EQ(owner->pinned.at, BusAddr(74 * kMiB));
+  EXPECT_EQ(second->range, range(64 * kMiB, 2 * kMiB));
+}
+
 TEST_F(HostMemoryTest, BytesAreThereUntilDropped) {
   const auto fd = file(2 * kMiB);
   const auto pin = memory.pin({.fd = fd.get(), .length = 2 * kMiB});

@@ -110,6 +110,24 @@ TEST_F(Rack2, TrafficOutlivesTheManagementProgram) {
   EXPECT_TRUE(rack.management_error().empty()) << rack.management_error();
 }
 
+TEST(RackMemory, AGuestsMemoryIsWhereTheFilePutsIt) {
+  std::string yaml = kTwoHosts;
+  const std::string vm_b = "{name: vm-b, memory: 64MiB,";
+  yaml.replace(yaml.find(vm_b), vm_b.size(), vm_b + " memory_at: 8GiB,");
+  RunningRack rack(yaml);
+  ASSERT_TRUE(rack.wait_assigned());
+  const auto at = [&](std::size_t guest) {
+    auto attached = attach_synthetic_guest(rack.machine(), guest);
+    EXPECT_TRUE(attached.has_value());
+    const auto way = fabric::resolve(*rack.machine().fabric().tables(),
+                                     dma_transaction(rack.machine(), guest, Iova(0), 4, pcie::Access::read));
+    const auto* memory = std::get_if<fabric::MemoryTarget>(&way.outcome);
+    return memory == nullptr ? BusAddr(0) : memory->at;
+  };
+  EXPECT_EQ(at(kVmB), BusAddr(8ull << 30));
+  EXPECT_EQ(at(kVmA), BusAddr(4ull << 30));
+}
+
 TEST_F(Rack2, AnUnmapIsAnsweredOnlyWhenTheMemoryIsOutOfReach) {
   auto guest = rack.client(kVmA);
   GuestSlot& slot = *rack.machine().guests()[kVmA].slot;

@@ -237,6 +237,9 @@ TEST_F(Faults, AScrubLeavesNothingOfTheOwner) {
   vf_write(0, reg::kPsrType, 0x1234);
   ASSERT_TRUE(passes(0, 1));
   client::set_vector(rig.function(0), reg::kMsixBar, 0, 0xFEE0'0000, 0x40);
+  pf_write(vf_register(0, pf::kVfControl), 0);
+  EXPECT_FALSE(passes(1, 0));
+  EXPECT_EQ(rig.nic().drops(0)[VfDrop::rx_disabled], 1u);
   pf_write(vf_register(0, pf::kVfControl), pf::kVfScrub);
   EXPECT_EQ(pf_read(vf_register(0, pf::kVfStatus)), pf::kVfQuiesced | pf::kVfScrubbed);
   for (std::uint32_t offset = 0; offset < reg::kBarSize; offset += 4)
@@ -245,6 +248,7 @@ TEST_F(Faults, AScrubLeavesNothingOfTheOwner) {
     EXPECT_EQ(rig.function(0).register_read(reg::kMsixBar, at, 4), at % 16 == 12 ? 1u : 0u);
   EXPECT_EQ(rig.nic().statistics(0).sent_packets, 0u);
   EXPECT_EQ(rig.nic().drops(0).total(), 0u);
+  EXPECT_EQ(rig.nic().former_drops(0)[VfDrop::rx_disabled], 1u);  // the management's, not the next owner's
   EXPECT_TRUE(rig.nic().mac(0).is_zero());
   // The address is nobody's now: its frames leave on the wire.
   EXPECT_FALSE(passes(1, 0));
