@@ -35,17 +35,6 @@
 
 namespace ladon::fabric {
 
-struct HostOptions {
-  std::string name;
-  iommu::Invalidation invalidation = iommu::Invalidation::strict;
-  std::uint32_t iotlb_entries = 0;  // iommu::UnitOptions
-};
-
-struct EndpointOptions {
-  std::string name;
-  pcie::Endpoint* device = nullptr;  // outlives the fabric
-};
-
 struct NtbOptions {
   std::uint64_t dma_window = std::uint64_t{64} << 30;       // management side BAR 2, bytes, a power of two
   std::uint64_t register_window = std::uint64_t{64} << 20;  // link side BAR 2
@@ -53,10 +42,21 @@ struct NtbOptions {
   std::uint8_t windows = 128;                               // each way, at most spec::ntb::kMaxWindows
 };
 
+struct HostOptions {
+  std::string name;
+  iommu::Invalidation invalidation = iommu::Invalidation::strict;
+  std::uint32_t iotlb_entries = 0;  // iommu::UnitOptions
+  NtbOptions ntb;                   // of a compute host: the one that leads to it
+};
+
+struct EndpointOptions {
+  std::string name;
+  pcie::Endpoint* device = nullptr;  // outlives the fabric
+};
+
 struct Options {
   std::vector<HostOptions> hosts;          // [0] is the management host; each other one gets an NTB
   std::vector<EndpointOptions> endpoints;  // hosts + endpoints at most 33: a switch has 32 ports
-  NtbOptions ntb;
   Defences defences;
   iommu::FaultLogOptions fault_log;  // one log a domain
 };

@@ -79,19 +79,25 @@ iommu::UnitOptions unit_options(const Options& options, std::size_t domain) {
   return unit;
 }
 
-void check(const Options& options) {
-  const auto refuse = [](const char* why) { throw std::invalid_argument(why); };
-  if (options.hosts.empty()) refuse("a rack needs a management host");
-  if (options.hosts.size() - 1 + options.endpoints.size() > kMaxPorts)
-    refuse("more compute hosts and endpoints than the switch has ports (32)");
-  for (const auto& endpoint : options.endpoints)
-    if (endpoint.device == nullptr) refuse("an endpoint without a device");
-  const NtbOptions& ntb = options.ntb;
+void refuse(const char* why) {
+  throw std::invalid_argument(why);
+}
+
+void check(const NtbOptions& ntb) {
   for (const std::uint64_t size : {ntb.dma_window, ntb.register_window})
     if (!std::has_single_bit(size) || size < (std::uint64_t{1} << 20))
       refuse("an NTB window must be a power of two of at least 1 MiB");
   if (ntb.lut_entries == 0 || ntb.lut_entries > spec::ntb::kMaxLut) refuse("LUT entries: 1 to 512");
   if (ntb.windows == 0 || ntb.windows > spec::ntb::kMaxWindows) refuse("NTB windows: 1 to 128");
+}
+
+void check(const Options& options) {
+  if (options.hosts.empty()) refuse("a rack needs a management host");
+  if (options.hosts.size() - 1 + options.endpoints.size() > kMaxPorts)
+    refuse("more compute hosts and endpoints than the switch has ports (32)");
+  for (const auto& endpoint : options.endpoints)
+    if (endpoint.device == nullptr) refuse("an endpoint without a device");
+  for (std::size_t domain = 1; domain < options.hosts.size(); ++domain) check(options.hosts[domain].ntb);
 }
 
 // Adds the parts of `range` that no claim has yet.
@@ -141,7 +147,7 @@ Fabric::Impl::Impl(const Options& wanted)
     if (domain == 0) continue;
     const auto index = static_cast<std::uint16_t>(domain - 1);
     ports.push_back(down(true, index));
-    ntbs.push_back(std::make_unique<Ntb>(options.ntb, index, *this));
+    ntbs.push_back(std::make_unique<Ntb>(options.hosts[domain].ntb, index, *this));
     next->ntbs.push_back(std::make_shared<NtbTable>(ntbs.back()->table(port_of(true, index))));
   }
   for (std::uint16_t e = 0; e < options.endpoints.size(); ++e) {

@@ -1,5 +1,6 @@
 // The NTB's register block: one table a side, and what reading and writing each register does.
 #include <algorithm>
+#include <bit>
 
 #include "fabric/ntb.h"
 
@@ -140,7 +141,8 @@ void NtbFunction::register_write(std::uint8_t bar, std::uint64_t offset, unsigne
 
 std::uint32_t NtbFunction::read_shape(std::uint32_t) {
   return static_cast<std::uint32_t>(ntb_.windows_[0].size()) |
-         static_cast<std::uint32_t>(ntb_.luts_[0].size()) << 8;
+         static_cast<std::uint32_t>(ntb_.luts_[0].size()) << 8 |
+         static_cast<std::uint32_t>(std::countr_zero(ntb_.options_.register_window)) << 24;
 }
 
 std::uint32_t NtbFunction::read_peer(std::uint32_t) {

@@ -60,13 +60,21 @@ struct EnumerationError {
   std::string message;  // for a person
 };
 
+// An address that a BAR must get.
+struct WantedBase {
+  std::size_t function = 0;  // index in what enumerate() returns
+  unsigned bar = 0;
+  BusAddr base;
+};
+
 struct EnumerationPolicy {
   bool enable_acs = true;    // all controls that a port has but egress control
   bool enable_sriov = true;  // all VFs that a function has
-  // The address that this BAR must get, found once its function's 32-bit BARs are placed and enabled (an NTB
-  // says only in a register which host is behind it). nullopt: wherever there is room.
-  std::function<std::expected<std::optional<BusAddr>, Error>(BlockingHost&, const PciFunction&, unsigned bar)>
-      wanted_base;
+  // The 64-bit BARs that must lie somewhere; all others lie wherever there is room. Asked once, when all BARs
+  // are sized and the 32-bit ones placed and enabled (an NTB says only in a register which host is behind
+  // it).
+  std::function<std::expected<std::vector<WantedBase>, Error>(BlockingHost&, const std::vector<PciFunction>&)>
+      wanted_bases;
 };
 
 // Numbers and programs everything below the host's root bus (bus 0). The host has no traffic yet.

@@ -43,17 +43,12 @@ class Enumerator {
 
   static constexpr unsigned kMaxDepth = 16;
 
-  struct Fixed {
-    std::size_t function = 0;
-    unsigned bar = 0;
-  };
-
   BlockingHost& host_;
   const Description& description_;
   const EnumerationPolicy& policy_;
   std::vector<PciFunction> functions_;
   std::vector<bool> ari_;  // this bridge forwards to more than eight functions below
-  std::vector<Fixed> fixed_;
+  std::vector<WantedBase> fixed_;
   unsigned next_bus_ = 1;
   std::optional<EnumerationError> error_;
 };

@@ -96,9 +96,8 @@ std::expected<std::vector<PciFunction>, EnumerationError> Enumerator::run() {
   set_command(pci::kCommandMemory);
   ask_for_wanted_bases();
   set_command(0);
-  for (const auto& [function, bar] : fixed_)
-    if (const auto range =
-            Range<BusAddr>::of(functions_[function].bars[bar].base, functions_[function].bars[bar].size))
+  for (const WantedBase& wanted : fixed_)
+    if (const auto range = Range<BusAddr>::of(wanted.base, functions_[wanted.function].bars[wanted.bar].size))
       high.taken.push_back(*range);
   place(high, std::nullopt);
   program_windows(high, true);
@@ -192,17 +191,12 @@ void Enumerator::write_bars(const PciFunction& function, bool wide) {
 }
 
 void Enumerator::ask_for_wanted_bases() {
-  if (!policy_.wanted_base) return;
-  for (std::size_t i = 0; i < functions_.size() && !failed(); ++i) {
-    auto& function = functions_[i];
-    for (unsigned b = 0; b < 6; ++b) {
-      if (function.bars[b].size == 0 || !is_wide(function.bars[b])) continue;
-      const auto wanted = policy_.wanted_base(host_, function, b);
-      if (!wanted) return fail(EnumerationProblem::host_error, function.bdf, "its registers do not answer");
-      if (!*wanted) continue;
-      function.bars[b].base = **wanted;
-      fixed_.push_back({i, b});
-    }
+  if (!policy_.wanted_bases || failed()) return;
+  const auto all = policy_.wanted_bases(host_, functions_);
+  if (!all) return fail(EnumerationProblem::host_error, pcie::Bdf(0), "a function's registers do not answer");
+  for (const WantedBase& wanted : *all) {
+    functions_[wanted.function].bars[wanted.bar].base = wanted.base;
+    fixed_.push_back(wanted);
   }
 }
 

@@ -20,11 +20,6 @@ Range<BusAddr> range(std::uint64_t first, std::uint64_t end) {
   return Range<BusAddr>::between(BusAddr(first), BusAddr(end - 1)).value();
 }
 
-// How high a guest's addresses reach: QEMU's q35 puts what does not fit below 2 GiB above 4 GiB.
-std::uint64_t address_span(std::uint64_t memory) {
-  return memory <= 2 * kGiB ? memory : memory + 2 * kGiB;
-}
-
 mh::OnFault on_fault(OnFault policy) {
   return static_cast<mh::OnFault>(policy);
 }
@@ -39,12 +34,11 @@ fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoin
     options.hosts.push_back({.name = host.name,
                              .invalidation = host.invalidation == Invalidation::strict
                                                  ? iommu::Invalidation::strict
-                                                 : iommu::Invalidation::deferred});
-    if (host.role == HostRole::compute)
-      options.ntb = {.dma_window = host.ntb.dma_window,
-                     .register_window = host.ntb.register_window,
-                     .lut_entries = host.ntb.lut,
-                     .windows = static_cast<std::uint8_t>(host.ntb.windows)};
+                                                 : iommu::Invalidation::deferred,
+                             .ntb = {.dma_window = host.ntb.dma_window,
+                                     .register_window = host.ntb.register_window,
+                                     .lut_entries = host.ntb.lut,
+                                     .windows = static_cast<std::uint8_t>(host.ntb.windows)}});
   }
   for (std::size_t i = 0; i < devices.size(); ++i)
     options.endpoints.push_back({.name = rack.nics[i].name, .device = devices[i]});
@@ -112,7 +106,9 @@ mh::Intent intent_of(const Rack& rack) {
     // All that may be memory at this host, guests' placements above 4 GiB included: what separates its guests
     // is its own IOMMU, not the length of the window.
     std::uint64_t span = 4 * kGiB + rack.hosts[domain].memory;
-    for (const auto& guest : rack.hosts[domain].guests) span = std::max(span, address_span(guest.memory));
+    for (const auto& guest : rack.hosts[domain].guests) span = std::max(span, address_span(guest));
+    // A smaller window is as far as devices get.
+    span = std::min(span, rack.hosts[domain].ntb.dma_window);
     intent.hosts.push_back({.domain = pcie::Domain{static_cast<std::uint16_t>(domain)}, .dma_span = span});
   }
   for (const auto& [host, guest, domain, slot] : placed_guests(rack)) {

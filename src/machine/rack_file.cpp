@@ -21,18 +21,6 @@ namespace {
 
 constexpr std::string_view kSeeExample = "see examples/two-hosts.yaml";
 
-// The fabric has one kind of NTB part in all its slots.
-void check_ntbs_alike(RackContext& context, const std::vector<HostSpec>& hosts,
-                      const std::vector<Field>& fields) {
-  const auto compute = [](const HostSpec& h) { return h.role == HostRole::compute; };
-  const auto first = std::ranges::find_if(hosts, compute);
-  for (std::size_t i = 0; i < hosts.size(); ++i)
-    if (compute(hosts[i]) && hosts[i].ntb != first->ntb)
-      context.errors.add(fields[i].node->place, fields[i].path + ".ntb",
-                         fmt::format("differs from the NTB of {}", quoted(first->name)),
-                         "write the same fields for every compute host's NTB");
-}
-
 std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::vector<NicSpec>& nics) {
   std::vector<HostSpec> hosts;
   std::optional<Field> management;
@@ -52,7 +40,6 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
       field && !management)
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
-  check_ntbs_alike(context, hosts, fields);
   const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
   if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);
   return hosts;
@@ -138,6 +125,11 @@ std::expected<Rack, std::vector<RackError>> load_rack(const std::string& path) {
   }
   text.resize(length);
   return parse_rack(text, path);
+}
+
+std::uint64_t address_span(const GuestSpec& guest) {
+  constexpr std::uint64_t kBelowHole = std::uint64_t{2} << 30, kHole = std::uint64_t{2} << 30;
+  return guest.memory <= kBelowHole ? guest.memory : guest.memory + kHole;
 }
 
 std::string_view name(WireKind kind) {

@@ -73,7 +73,6 @@ struct NtbSpec {
   std::uint16_t lut = 32, windows = 16;                // entries each way
   std::uint64_t dma_window = std::uint64_t{64} << 30;  // bytes, a power of two
   std::uint64_t register_window = 64 << 20;            // bytes, a power of two
-  bool operator==(const NtbSpec&) const = default;
 };
 
 enum class HostRole : std::uint8_t { management, compute };
@@ -87,7 +86,7 @@ struct HostSpec {
   HostKind kind = HostKind::virtualized;
   Mode mode = Mode::mriov_plus;
   std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of DRAM, a multiple of 2 MiB
-  NtbSpec ntb;                                    // compute hosts only, the same for all of them
+  NtbSpec ntb;                                    // compute hosts only
   Invalidation invalidation = Invalidation::strict;
   std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
 };
@@ -99,6 +98,10 @@ struct Rack {
   std::vector<NicSpec> nics;
   std::vector<HostSpec> hosts;  // the management host first, then the others in the order of the file
 };
+
+// How high the addresses reach that a guest's devices emit, from 0: its memory, and with more than 2 GiB the
+// hole below 4 GiB too, above which QEMU's q35 puts the rest.
+[[nodiscard]] std::uint64_t address_span(const GuestSpec& guest);
 
 // One mistake. `line` and `column` count from 1; 0 where the mistake is that of the whole file.
 struct RackError {

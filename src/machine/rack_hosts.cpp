@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/units.h"
 #include "machine/rack_sections.h"
@@ -116,13 +117,20 @@ void check_memory(RackContext& context, const HostSpec& host, const std::vector<
         "give the host more or the guests less");
 }
 
+// A field of the host's `ntb`: where it stands if it is written, else the section, else the host.
+YamlPlace place_in_ntb(const Field& host, std::string_view key) {
+  for (const auto& entry : host.node->entries)
+    if (entry.key == "ntb") return place_of({&entry.value, host.path + ".ntb"}, key);
+  return host.node->place;
+}
+
 // What the host's NTB must be able to carry.
 void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
   const auto vfs = static_cast<std::size_t>(
       std::ranges::count_if(host.guests, [](const GuestSpec& g) { return g.vf.has_value(); }));
   const auto complain = [&](std::string_view key, std::string message, std::string mend) {
-    context.errors.add(field.node->place, fmt::format("{}.ntb.{}", field.path, key), std::move(message),
-                       std::move(mend));
+    context.errors.add(place_in_ntb(field, key), fmt::format("{}.ntb.{}", field.path, key),
+                       std::move(message), std::move(mend));
   };
   if (vfs > host.ntb.lut)
     complain("lut", fmt::format("{} entries are too few for the host's {} VFs", host.ntb.lut, vfs),
@@ -131,11 +139,12 @@ void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
     complain("windows", fmt::format("{} windows are too few for the host's {} VFs", host.ntb.windows, vfs),
              fmt::format("write {} or more, or give the host fewer VFs", vfs * kWindowsPerVf));
   for (const auto& guest : host.guests)
-    if (host.mode == Mode::mriov_plus && guest.vf && guest.memory > host.ntb.dma_window)
+    if (host.mode == Mode::mriov_plus && guest.vf && address_span(guest) > host.ntb.dma_window)
       complain("dma_window",
-               fmt::format("{} do not hold the {} of {}", format_size(host.ntb.dma_window),
-                           format_size(guest.memory), guest.name),
-               "make it as large as the largest guest's memory, or write mode: mriov");
+               fmt::format("{} do not hold the addresses of {}, which reach to {}",
+                           format_size(host.ntb.dma_window), guest.name, format_size(address_span(guest))),
+               fmt::format("write {} or more, or write mode: mriov",
+                           format_size(std::bit_ceil(address_span(guest)))));
 }
 
 std::vector<Field> guest_fields(Section& section, const HostSpec& host) {

@@ -27,14 +27,22 @@ BusAddr register_at(const host::PciFunction& function, std::uint32_t offset) {
   return BusAddr(function.bars[ntb::kControlBar].base.bits() + offset);
 }
 
-// Only an NTB's DMA BAR has a place of its own: that of the host behind it.
-std::expected<std::optional<BusAddr>, host::Error> wanted_base(host::BlockingHost& host,
-                                                               const host::PciFunction& function,
-                                                               unsigned bar) {
-  if (!is_ntb(function) || bar != ntb::kDmaBar) return std::nullopt;
-  const auto peer = host.load32(register_at(function, ntb::kPeer));
-  if (!peer) return std::unexpected(peer.error());
-  return dma_base(pcie::Domain{static_cast<std::uint16_t>(*peer)}, function.bars[bar].size);
+// Only the NTBs' DMA BARs have places of their own: those of the hosts behind them.
+std::expected<std::vector<host::WantedBase>, host::Error> wanted_bases(
+    host::BlockingHost& host, const std::vector<host::PciFunction>& functions) {
+  std::uint64_t largest = 0;
+  for (const auto& function : functions)
+    if (is_ntb(function)) largest = std::max(largest, function.bars[ntb::kDmaBar].size);
+  std::vector<host::WantedBase> wanted;
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    if (!is_ntb(functions[i]) || functions[i].bars[ntb::kDmaBar].size == 0) continue;
+    const auto peer = host.load32(register_at(functions[i], ntb::kPeer));
+    if (!peer) return std::unexpected(peer.error());
+    wanted.push_back({.function = i,
+                      .bar = ntb::kDmaBar,
+                      .base = dma_base(pcie::Domain{static_cast<std::uint16_t>(*peer)}, largest)});
+  }
+  return wanted;
 }
 
 std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::PciFunction& function) {
@@ -53,8 +61,9 @@ std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::
              .msi = function.bars[ntb::kMsiBar].base,
              .dma = function.bars[ntb::kDmaBar].base,
              .dma_size = function.bars[ntb::kDmaBar].size,
+             .register_size = std::uint64_t{1} << (*shape >> 24 & 63),
              .windows = static_cast<std::uint16_t>(*shape & 0xFF),
-             .lut_entries = static_cast<std::uint16_t>(*shape >> 8)};
+             .lut_entries = static_cast<std::uint16_t>(*shape >> 8 & 0xFFFF)};
 }
 
 std::expected<Nic, InventoryError> nic_of(const host::PciFunction& function) {
@@ -93,8 +102,8 @@ std::expected<void, InventoryError> find_parts(host::BlockingHost& host, Invento
 
 }  // namespace
 
-BusAddr dma_base(pcie::Domain peer, std::uint64_t dma_bar_size) {
-  const std::uint64_t stride = std::max(std::uint64_t{1} << kStrideShift, dma_bar_size);
+BusAddr dma_base(pcie::Domain peer, std::uint64_t largest) {
+  const std::uint64_t stride = std::max(std::uint64_t{1} << kStrideShift, largest);
   return BusAddr((std::uint64_t{number(peer)} + 1) * stride);
 }
 
@@ -104,7 +113,7 @@ std::expected<Inventory, InventoryError> take_inventory(host::BlockingHost& host
     return std::unexpected(
         InventoryError{"the host does not describe itself: " + std::string(name(description.error()))});
   Inventory inventory{.host = *description, .functions = {}, .ntbs = {}, .nics = {}};
-  auto functions = host::enumerate(host, *description, {.wanted_base = wanted_base});
+  auto functions = host::enumerate(host, *description, {.wanted_bases = wanted_bases});
   if (!functions) return std::unexpected(InventoryError{functions.error().message});
   inventory.functions = std::move(*functions);
   if (const auto found = find_parts(host, inventory); !found) return std::unexpected(found.error());

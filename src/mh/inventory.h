@@ -16,6 +16,7 @@ struct Ntb {
   pcie::Domain peer{};                         // the compute host behind it
   BusAddr control, msi, dma;                   // its BARs on this side (spec/ntb.h)
   std::uint64_t dma_size = 0;                  // bytes
+  std::uint64_t register_size = 0;             // bytes of the register BAR on the other side
   std::uint16_t windows = 0, lut_entries = 0;  // each way
   bool operator==(const Ntb&) const = default;
 };
@@ -47,9 +48,9 @@ struct Inventory {
   std::vector<Nic> nics;
 };
 
-// Where compute host k's memory appears in the management domain: (k + 1) << 36, or (k + 1) times the DMA
-// BAR's size if that is larger.
-[[nodiscard]] BusAddr dma_base(pcie::Domain peer, std::uint64_t dma_bar_size);
+// Where compute host k's memory appears in the management domain: (k + 1) << 36, or (k + 1) times the size of
+// the largest DMA BAR of all NTBs if that is more. `largest` is a power of two.
+[[nodiscard]] BusAddr dma_base(pcie::Domain peer, std::uint64_t largest);
 
 struct InventoryError {
   std::string message;  // for a person

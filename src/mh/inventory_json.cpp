@@ -67,9 +67,15 @@ host::PciFunction function_of(const Json& j) {
 }
 
 Json json_of(const Ntb& n) {
-  return {{"bdf", n.bdf.bits},    {"peer", number(n.peer)},      {"control", n.control.bits()},
-          {"msi", n.msi.bits()},  {"dma", n.dma.bits()},         {"dma_size", n.dma_size},
-          {"windows", n.windows}, {"lut_entries", n.lut_entries}};
+  return {{"bdf", n.bdf.bits},
+          {"peer", number(n.peer)},
+          {"control", n.control.bits()},
+          {"msi", n.msi.bits()},
+          {"dma", n.dma.bits()},
+          {"dma_size", n.dma_size},
+          {"register_size", n.register_size},
+          {"windows", n.windows},
+          {"lut_entries", n.lut_entries}};
 }
 Ntb ntb_of(const Json& j) {
   return {.bdf = pcie::Bdf(get<std::uint16_t>(j, "bdf")),
@@ -78,6 +84,7 @@ Ntb ntb_of(const Json& j) {
           .msi = BusAddr(get<std::uint64_t>(j, "msi")),
           .dma = BusAddr(get<std::uint64_t>(j, "dma")),
           .dma_size = get<std::uint64_t>(j, "dma_size"),
+          .register_size = get<std::uint64_t>(j, "register_size"),
           .windows = get<std::uint16_t>(j, "windows"),
           .lut_entries = get<std::uint16_t>(j, "lut_entries")};
 }

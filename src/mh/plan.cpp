@@ -43,8 +43,7 @@ using Step = std::expected<void, PlanError>;
 
 class Planner {
  public:
-  Planner(const Inventory& inventory, const Intent& intent, const PlanLimits& limits)
-      : inventory_(inventory), intent_(intent), limits_(limits) {}
+  Planner(const Inventory& inventory, const Intent& intent) : inventory_(inventory), intent_(intent) {}
 
   std::expected<Plan, PlanError> run() {
     if (auto fine = check_unique(); !fine) return std::unexpected(fine.error());
@@ -176,9 +175,9 @@ class Planner {
     if (slots > 256u - kFirstProxy)
       return short_of(PlanProblem::proxies_short, who, "proxy functions", slots, 256u - kFirstProxy);
     const std::uint64_t bytes = slots * (nic.vf_registers_size + nic.vf_msix_size);
-    if (bytes > limits_.register_bar)
+    if (bytes > ntb.register_size)
       return short_of(PlanProblem::register_bar_short, who, "bytes of the NTB's register BAR", bytes,
-                      limits_.register_bar);
+                      ntb.register_size);
     return {};
   }
 
@@ -193,7 +192,6 @@ class Planner {
 
   const Inventory& inventory_;
   const Intent& intent_;
-  const PlanLimits& limits_;
   Plan plan_;
 };
 
@@ -231,9 +229,8 @@ std::string_view name(PlanProblem problem) {
   return "?";
 }
 
-std::expected<Plan, PlanError> plan(const Inventory& inventory, const Intent& intent,
-                                    const PlanLimits& limits) {
-  return Planner(inventory, intent, limits).run();
+std::expected<Plan, PlanError> plan(const Inventory& inventory, const Intent& intent) {
+  return Planner(inventory, intent).run();
 }
 
 }  // namespace ladon::mh

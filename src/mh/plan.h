@@ -115,11 +115,6 @@ struct PlanError {
   std::string message;                  // for a person: names the host, the VF and both numbers
 };
 
-struct PlanLimits {
-  std::uint64_t register_bar = 64 << 20;  // bytes of the NTB's link-side register BAR
-};
-
-[[nodiscard]] std::expected<Plan, PlanError> plan(const Inventory& inventory, const Intent& intent,
-                                                  const PlanLimits& limits = {});
+[[nodiscard]] std::expected<Plan, PlanError> plan(const Inventory& inventory, const Intent& intent);
 
 }  // namespace ladon::mh

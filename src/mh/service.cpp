@@ -129,7 +129,7 @@ std::expected<void, std::string> Service::adopt_vfs() {
 }
 
 std::expected<void, std::string> Service::change(const Intent& intent) {
-  const auto wanted = mh::plan(inventory_, intent, options_.limits);
+  const auto wanted = mh::plan(inventory_, intent);
   if (!wanted) return std::unexpected(wanted.error().message);
   const auto actions = diff(applier_->now(), *wanted);
   // Parts that lose a VF hear of it; what they do about it is not waited for, because the tables close it.

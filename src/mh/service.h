@@ -43,7 +43,6 @@ struct ServiceEvent {
 struct ServiceOptions {
   std::function<void(const ServiceEvent&)> on_event;
   Pause pause;  // empty: sleeps
-  PlanLimits limits;
 };
 
 // An epoch that this journal has never seen; nullopt if it cannot be written.

@@ -28,9 +28,11 @@ inline constexpr std::uint8_t kRegisterBar = 2;                           // lin
 inline constexpr std::uint32_t kId = 0x0000;       // RO kMagic
 inline constexpr std::uint32_t kVersion = 0x0004;  // RO 1
 inline constexpr std::uint32_t kSide = 0x0008;     // RO 0 management, 1 link
-inline constexpr std::uint32_t kShape = 0x000C;    // RO [7:0] windows each way, [23:8] LUT entries each way
-inline constexpr std::uint32_t kPeer = 0x0010;     // RO the domain number on the other side
-inline constexpr std::uint32_t kLink = 0x0014;     // [0] link up: management side RW, link side RO
+// RO [7:0] windows each way, [23:8] LUT entries each way, [31:24] log2 of the link side's register BAR in
+// bytes, which cannot be sized from the management side. NTBs of one rack may differ.
+inline constexpr std::uint32_t kShape = 0x000C;
+inline constexpr std::uint32_t kPeer = 0x0010;  // RO the domain number on the other side
+inline constexpr std::uint32_t kLink = 0x0014;  // [0] link up: management side RW, link side RO
 inline constexpr std::uint32_t kError =
     0x0018;  // RO reason (Error) of the last refused enable; W1C by writing anything
 inline constexpr std::uint32_t kMagic = 0x4C4E5442;  // "LNTB"

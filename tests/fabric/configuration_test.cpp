@@ -119,10 +119,12 @@ TEST(Configuration, ImpossibleRacksAreRefused) {
   EXPECT_THROW(build(options), std::invalid_argument) << "33 ports";
   options.hosts.resize(2, {.name = "x"});
   build(options);
-  options.ntb.lut_entries = 0;
+  options.hosts[1].ntb.lut_entries = 0;
   EXPECT_THROW(build(options), std::invalid_argument);
-  options.ntb = {.dma_window = 3 * kGiB};
+  options.hosts[1].ntb = {.dma_window = 3 * kGiB};
   EXPECT_THROW(build(options), std::invalid_argument);
+  std::swap(options.hosts[0].ntb, options.hosts[1].ntb);
+  build(options);  // no NTB leads to the management host
 }
 
 TEST(Configuration, MemoryRangesAreCheckedAndTakenBackWhole) {

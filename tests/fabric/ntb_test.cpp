@@ -19,14 +19,14 @@ class NtbRegisters : public testing::Test {
     rig.write_ntb(1, ntb::kError, 1);
     return error;
   }
-  Rig rig{{.ntb = {.lut_entries = 4, .windows = 8}}};
+  Rig rig{{.ntbs = {{.lut_entries = 4, .windows = 8}}}};
 };
 
 TEST_F(NtbRegisters, IdentifyThemselvesOnBothSides) {
   EXPECT_EQ(rig.read_ntb(1, ntb::kId), ntb::kMagic);
   EXPECT_EQ(rig.read_ntb(2, ntb::kSide), 0u);
   EXPECT_EQ(rig.read_ntb(2, ntb::kPeer), 2u);
-  EXPECT_EQ(rig.read_ntb(1, ntb::kShape), 8u | 4u << 8);
+  EXPECT_EQ(rig.read_ntb(1, ntb::kShape), 8u | 4u << 8 | 26u << 24);
   EXPECT_EQ(rig.read_link(2, ntb::kId), ntb::kMagic);
   EXPECT_EQ(rig.read_link(2, ntb::kSide), 1u);
   EXPECT_EQ(rig.read_link(2, ntb::kPeer), 0u);
@@ -81,6 +81,40 @@ TEST_F(NtbRegisters, AFullLutFailsClosed) {
   EXPECT_EQ(rig.read_ntb(1, ntb::kLutOutbound + 4 * ntb::kLutStride), 0u) << "there is no fifth entry";
   rig.assign(4, 1, 5);
   EXPECT_EQ(why(rig.go(rig.dma(4, 0, Access::write))), why(Reason::lut_miss));
+}
+
+TEST(NtbShapes, EachNtbHasItsOwn) {
+  Rig rig{{.ntbs = {{.dma_window = kDmaSpan, .register_window = 64 << 20, .lut_entries = 4, .windows = 8},
+                    {.dma_window = 16 * kGiB, .register_window = 4 << 20, .lut_entries = 2, .windows = 3}}}};
+  EXPECT_EQ(rig.read_ntb(1, ntb::kShape), 8u | 4u << 8 | 26u << 24);
+  EXPECT_EQ(rig.read_ntb(2, ntb::kShape), 3u | 2u << 8 | 22u << 24);
+  const auto bar_size = [&](pcie::Domain domain, Bdf bdf) {
+    const auto at = static_cast<std::uint16_t>(spec::pci::kBar0 + 8);
+    const auto before = rig.fabric->config_read(domain, bdf, at, 4);
+    const auto upper = rig.fabric->config_read(domain, bdf, at + 4, 4);
+    rig.fabric->config_write(domain, bdf, at, 4, ~0u);
+    rig.fabric->config_write(domain, bdf, at + 4, 4, ~0u);
+    const std::uint64_t mask = std::uint64_t{rig.fabric->config_read(domain, bdf, at + 4, 4)} << 32 |
+                               (rig.fabric->config_read(domain, bdf, at, 4) & ~0xFu);
+    rig.fabric->config_write(domain, bdf, at, 4, before);
+    rig.fabric->config_write(domain, bdf, at + 4, 4, upper);
+    return ~mask + 1;
+  };
+  EXPECT_EQ(bar_size(kMh, Rig::ntb_rid(1, false)), kDmaSpan);
+  EXPECT_EQ(bar_size(kMh, Rig::ntb_rid(2, false)), 16 * kGiB);
+  EXPECT_EQ(bar_size(kCh1, Rig::ntb_rid(1, true)), 64u << 20);
+  EXPECT_EQ(bar_size(kCh2, Rig::ntb_rid(2, true)), 4u << 20);
+  // What fits the one is refused by the other.
+  const auto enabled = [](std::uint32_t control) { return (control & ntb::kWindowEnable) != 0; };
+  for (const unsigned k : {1u, 2u}) {
+    const bool large = k == 1;
+    EXPECT_EQ(enabled(rig.open_window(k, false, 2, ntb::kRegisterBar, 4 << 20, 0x1000, 0)), large) << k;
+    EXPECT_EQ(enabled(rig.open_window(k, false, 3, ntb::kRegisterBar, 0, 0x1000, 0)), large) << k;
+    rig.close_window(k, true, 0);
+    EXPECT_EQ(enabled(rig.open_window(k, true, 0, ntb::kDmaBar, 16 * kGiB, 0x1000, 0)), large) << k;
+    rig.set_lut(k, true, 2, rig.vf_rid(0), 1);
+    EXPECT_EQ(rig.read_ntb(k, ntb::kLutOutbound + 2 * ntb::kLutStride) != 0, large) << k;
+  }
 }
 
 TEST_F(NtbRegisters, OneRequesterOneProxy) {

@@ -66,9 +66,10 @@ Rig::Rig(const RigOptions& options, bool enumerated) : hosts(options.compute_hos
   Options rack;
   rack.hosts.push_back({.name = "mh", .invalidation = options.invalidation});
   for (unsigned k = 1; k <= hosts; ++k)
-    rack.hosts.push_back({.name = "ch" + std::to_string(k), .invalidation = options.invalidation});
+    rack.hosts.push_back({.name = "ch" + std::to_string(k),
+                          .invalidation = options.invalidation,
+                          .ntb = k <= options.ntbs.size() ? options.ntbs[k - 1] : NtbOptions{}});
   rack.endpoints.push_back({.name = "nic0", .device = &nic});
-  rack.ntb = options.ntb;
   rack.defences = options.defences;
   fabric = std::make_unique<Fabric>(rack);
   fabric->listen(this);

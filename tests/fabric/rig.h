@@ -82,7 +82,7 @@ class FakeNic final : public pcie::Endpoint {
 struct RigOptions {
   unsigned compute_hosts = 2;
   Defences defences;
-  NtbOptions ntb;
+  std::vector<NtbOptions> ntbs;  // [k - 1] of host k; the default shape where there is none
   iommu::Invalidation invalidation = iommu::Invalidation::strict;
 };
 

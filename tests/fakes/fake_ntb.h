@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <map>
 
 #include "fakes/fake_host.h"
@@ -10,28 +11,32 @@
 
 namespace ladon::fakes {
 
+struct NtbShape {
+  std::uint32_t windows = 16, lut = 32;
+  std::uint64_t dma_size = 1ull << 36, register_size = 64 << 20;  // bytes, powers of two
+};
+
 class FakeNtb {
  public:
-  explicit FakeNtb(std::uint16_t peer, std::uint32_t windows = 16, std::uint32_t lut = 32)
-      : peer_(peer), shape_(windows | lut << 8) {}
+  explicit FakeNtb(std::uint16_t peer, const NtbShape& shape = {}) : peer_(peer), shape_(shape) {}
 
   // Called when a side is rung.
   std::function<void()> ring_management, ring_link;
 
-  static pcie::ConfigSpace management_space(std::uint64_t dma_size = 1ull << 36) {
+  [[nodiscard]] pcie::ConfigSpace management_space() const {
     auto space = pcie::ConfigSpace::endpoint(
         {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kNtbDevice, .class_code = 0x068000});
     space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
     space.add_bar(1, pcie::BarKind::memory32, spec::ntb::kMsiBarSize);
-    space.add_bar(2, pcie::BarKind::memory64_prefetchable, dma_size);
+    space.add_bar(2, pcie::BarKind::memory64_prefetchable, shape_.dma_size);
     add_capabilities(space);
     return space;
   }
-  static pcie::ConfigSpace link_space() {
+  [[nodiscard]] pcie::ConfigSpace link_space() const {
     auto space = pcie::ConfigSpace::endpoint(
         {.vendor = spec::pci::kLadonVendor, .device = spec::pci::kNtbLinkDevice, .class_code = 0x068000});
     space.add_bar(0, pcie::BarKind::memory32, spec::ntb::kControlBarSize);
-    space.add_bar(2, pcie::BarKind::memory64_prefetchable, 64 << 20);
+    space.add_bar(2, pcie::BarKind::memory64_prefetchable, shape_.register_size);
     add_capabilities(space);
     return space;
   }
@@ -95,6 +100,10 @@ class FakeNtb {
                     .pba_bar = 0,
                     .pba_offset = spec::ntb::kMsixPending});
   }
+  [[nodiscard]] std::uint32_t shape_word() const {
+    return shape_.windows | shape_.lut << 8 |
+           static_cast<std::uint32_t>(std::countr_zero(shape_.register_size)) << 24;
+  }
   static bool is_msix(std::uint64_t offset) {
     return offset >= spec::ntb::kMsixTable && offset < spec::ntb::kMsixTable + 16;
   }
@@ -104,7 +113,7 @@ class FakeNtb {
     if (is_msix(offset)) return msix_[static_cast<std::size_t>(side)][(offset - ntb::kMsixTable) / 4];
     if (offset == ntb::kId) return ntb::kMagic;
     if (offset == ntb::kSide) return static_cast<std::uint64_t>(side);
-    if (offset == ntb::kShape) return side == 0 ? shape_ : 0;
+    if (offset == ntb::kShape) return side == 0 ? shape_word() : 0;
     if (offset == ntb::kPeer) return side == 0 ? peer_ : 0;
     if (side == 1 && offset < ntb::kScratchpads) return 0;
     return reg(offset);
@@ -126,7 +135,7 @@ class FakeNtb {
   }
 
   std::uint16_t peer_;
-  std::uint32_t shape_;
+  NtbShape shape_;
   std::map<std::uint64_t, std::uint32_t> registers_;
   std::array<std::array<std::uint32_t, 4>, 2> msix_{{{0, 0, 0, 1}, {0, 0, 0, 1}}};
 };

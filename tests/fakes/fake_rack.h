@@ -18,16 +18,18 @@ inline pcie::ConfigSpace port_space(pcie::PortType type) {
 
 class FakeRack {
  public:
-  explicit FakeRack(std::uint16_t compute_hosts = 2, std::uint16_t vfs = 8, std::uint32_t windows = 16,
-                    std::uint32_t lut = 32)
-      : nic(vfs) {
+  explicit FakeRack(std::uint16_t compute_hosts = 2, std::uint16_t vfs = 8)
+      : FakeRack(std::vector<NtbShape>(compute_hosts), vfs) {}
+  // One compute host behind each NTB.
+  explicit FakeRack(const std::vector<NtbShape>& shapes, std::uint16_t vfs = 8) : nic(vfs) {
+    const auto compute_hosts = static_cast<std::uint16_t>(shapes.size());
     auto& root = mh.add(port_space(pcie::PortType::root_port), 0x08);
     auto& upstream = mh.add(port_space(pcie::PortType::upstream), 0, &root);
     for (std::uint16_t k = 1; k <= compute_hosts; ++k) {
       auto& port =
           mh.add(port_space(pcie::PortType::downstream), static_cast<std::uint8_t>(k << 3), &upstream);
-      ntbs.push_back(std::make_unique<FakeNtb>(k, windows, lut));
-      add_ntb(mh.add(FakeNtb::management_space(), 0, &port));
+      ntbs.push_back(std::make_unique<FakeNtb>(k, shapes[k - 1u]));
+      add_ntb(mh.add(ntbs.back()->management_space(), 0, &port));
       add_compute_host(k);
     }
     auto& port = mh.add(port_space(pcie::PortType::downstream),
@@ -55,7 +57,7 @@ class FakeRack {
     ch.description.domain = pcie::Domain{k};
     FakeNtb& ntb = *ntbs.back();
     auto& root = ch.add(port_space(pcie::PortType::root_port), 0x08);
-    auto& function = ch.add(FakeNtb::link_space(), 0, &root);
+    auto& function = ch.add(ntb.link_space(), 0, &root);
     ntb.connect_link(function);
     ntb.ring_link = [&ch, &ntb, &function] {
       if (const auto vector = ntb.message(1, function)) ch.raise(*vector);

@@ -77,12 +77,14 @@ TEST(Enumeration, PutsABarWhereItIsWanted) {
   BlockingHost host(rack.mh);
   const BusAddr wanted(std::uint64_t{7} << 36);
   EnumerationPolicy policy;
-  policy.wanted_base = [&](BlockingHost& h, const PciFunction& f,
-                           unsigned bar) -> std::expected<std::optional<BusAddr>, Error> {
-    if (f.device != spec::pci::kNtbDevice || bar != 2) return std::nullopt;
-    // Registers answer by now.
-    EXPECT_EQ(h.load32(f.bars[0].base), spec::ntb::kMagic);
-    return f.bdf.bus() == 3 ? std::optional(wanted) : std::nullopt;
+  policy.wanted_bases =
+      [&](BlockingHost& h,
+          const std::vector<PciFunction>& functions) -> std::expected<std::vector<WantedBase>, Error> {
+    EXPECT_EQ(functions[5].device, spec::pci::kNtbDevice);
+    // Sizes are known and registers answer by now.
+    EXPECT_EQ(functions[5].bars[2].size, std::uint64_t{1} << 36);
+    EXPECT_EQ(h.load32(functions[5].bars[0].base), spec::ntb::kMagic);
+    return std::vector{WantedBase{.function = 5, .bar = 2, .base = wanted}};
   };
   const auto all = enumerate(host, rack.mh.description, policy);
   ASSERT_TRUE(all.has_value()) << all.error().message;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "fakes/fake_rack.h"
+#include "mh/journal.h"
 #include "mh/sample.h"
 #include "spec/ntb.h"
 #include "spec/pci.h"
@@ -25,6 +26,46 @@ TEST(Inventory, EveryHostsMemoryLiesAtItsStride) {
   EXPECT_EQ(inventory.ntbs[0].dma, BusAddr(2ull << 36));
   EXPECT_EQ(inventory.ntbs[1].dma, BusAddr(3ull << 36));
   EXPECT_EQ(dma_base(pcie::Domain{1}, 1ull << 38), BusAddr(2ull << 38));
+}
+
+TEST(Inventory, EachNtbHasItsOwnShape) {
+  const Inventory inventory =
+      sample_inventory({{.windows = 4, .lut = 2, .dma_size = 1ull << 32, .register_size = 4 << 20},
+                        {.windows = 128, .lut = 512}});
+  ASSERT_EQ(inventory.ntbs.size(), 2u);
+  EXPECT_EQ(inventory.ntbs[0].windows, 4);
+  EXPECT_EQ(inventory.ntbs[0].lut_entries, 2);
+  EXPECT_EQ(inventory.ntbs[0].dma_size, 1ull << 32);
+  EXPECT_EQ(inventory.ntbs[0].register_size, 4u << 20);
+  EXPECT_EQ(inventory.ntbs[1].windows, 128);
+  EXPECT_EQ(inventory.ntbs[1].lut_entries, 512);
+  EXPECT_EQ(inventory.ntbs[1].dma_size, 1ull << 36);
+  EXPECT_EQ(inventory.ntbs[1].register_size, 64u << 20);
+  EXPECT_EQ(inventory_from_json(to_json(inventory))->ntbs, inventory.ntbs);
+}
+
+TEST(Inventory, DmaWindowsOfAllSizesLieApart) {
+  // Were each at a multiple of its own size, the first host's would lie over the seventh's.
+  std::vector<fakes::NtbShape> shapes(7);
+  shapes[0].dma_size = 1ull << 38;
+  shapes[3].dma_size = 1ull << 30;
+  const Inventory inventory = sample_inventory(shapes);
+  ASSERT_EQ(inventory.ntbs.size(), 7u);
+  for (const Ntb& a : inventory.ntbs) {
+    EXPECT_EQ(a.dma, dma_base(a.peer, 1ull << 38));
+    for (const Ntb& b : inventory.ntbs)
+      EXPECT_TRUE(a.bdf == b.bdf || a.dma.bits() + a.dma_size <= b.dma.bits() ||
+                  b.dma.bits() + b.dma_size <= a.dma.bits());
+  }
+}
+
+TEST(Plan, EveryHostIsPlannedForItsOwnNtb) {
+  const Inventory inventory = sample_inventory({{.windows = 4, .lut = 2}, {}});
+  EXPECT_TRUE(plan(inventory, sample_intent({grant(0, 1, 1), grant(1, 2, 5)})).has_value());
+  const auto wrong = plan(inventory, sample_intent({grant(0, 1, 2), grant(1, 2, 5)}));
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_EQ(wrong.error().problem, PlanProblem::lut_short);
+  EXPECT_EQ(wrong.error().there, 2u);
 }
 
 TEST(Plan, ARemoteVfGetsItsWindowsEntriesAndSpaces) {
@@ -102,7 +143,7 @@ struct Wrong {
 };
 
 TEST(Plan, ErrorsNameWhatIsShortAndByHowMuch) {
-  FakeShape small{.windows = 4, .lut = 3};
+  const fakes::NtbShape small{.windows = 4, .lut = 3};
   const Inventory inventory = sample_inventory(small);
   Intent unknown_host = sample_intent({grant(0, 1, 0)});
   unknown_host.hosts.push_back({pcie::Domain{7}, 4096});
@@ -140,9 +181,10 @@ TEST(Plan, ErrorsNameWhatIsShortAndByHowMuch) {
   }
   EXPECT_THAT(plan(inventory, sample_intent({grant(0, 1, 3)})).error().message,
               testing::HasSubstr("look-up table entries: 4 needed, 3 there"));
-  EXPECT_EQ(
-      plan(sample_inventory(), sample_intent({grant(0, 1, 5)}), {.register_bar = 0x10000}).error().problem,
-      PlanProblem::register_bar_short);
+  const auto narrow =
+      plan(sample_inventory(fakes::NtbShape{.register_size = 0x10000}), sample_intent({grant(0, 1, 5)}));
+  EXPECT_EQ(narrow.error().problem, PlanProblem::register_bar_short);
+  EXPECT_EQ(narrow.error().there, 0x10000u);
 }
 
 TEST(IntentJson, ComesBackAsItWas) {

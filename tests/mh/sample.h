@@ -8,16 +8,16 @@
 
 namespace ladon::mh {
 
-struct FakeShape {
-  std::uint32_t windows = 16, lut = 32;
-};
-
-inline Inventory sample_inventory(FakeShape shape = {}) {
-  fakes::FakeRack rack(2, 8, shape.windows, shape.lut);
+inline Inventory sample_inventory(const std::vector<fakes::NtbShape>& shapes) {
+  fakes::FakeRack rack(shapes);
   host::BlockingHost host(rack.mh);
   auto inventory = take_inventory(host);
   if (!inventory) throw std::runtime_error(inventory.error().message);
   return *inventory;
+}
+
+inline Inventory sample_inventory(const fakes::NtbShape& shape = {}) {
+  return sample_inventory(std::vector(2, shape));
 }
 
 // MAC 02:00:00:00:00:vf. Host 0 is the management host itself.

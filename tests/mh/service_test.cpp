@@ -38,10 +38,9 @@ struct World {
     journal = std::move(*opened);
     if (!next_epoch(*journal)) return std::unexpected(std::string("no epoch"));
     host = std::make_unique<host::BlockingHost>(rack.mh);
-    auto started = Service::start(*host, *journal, intent,
-                                  {.on_event = [this](const ServiceEvent& e) { events.push_back(e); },
-                                   .pause = [](auto) {},
-                                   .limits = {}});
+    auto started = Service::start(
+        *host, *journal, intent,
+        {.on_event = [this](const ServiceEvent& e) { events.push_back(e); }, .pause = [](auto) {}});
     if (!started) return std::unexpected(started.error());
     service = std::move(*started);
     settle();

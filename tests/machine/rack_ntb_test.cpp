@@ -1,0 +1,124 @@
+// NTBs of different shapes in one rack: what its file may say, and that traffic runs through all of them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/frames.h"
+#include "machine/rack_build.h"
+#include "machine/rack_fixture.h"
+
+namespace ladon::machine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string rack_with(const std::string& first, const std::string& second) {
+  return R"(name: mixed
+nics:
+  - {name: nic0, vfs: 8}
+hosts:
+  - {name: mh, role: management}
+  - name: ch1
+    role: compute
+    memory: 8GiB
+    vms:
+      - {name: vm-a, memory: 64MiB, vf: {nic: nic0, index: 1}}
+      - {name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 2}}
+)" + first +
+         R"(  - name: ch2
+    role: compute
+    kind: bare
+    memory: 8GiB
+    guest: {name: ch2-os, memory: 64MiB, vf: {nic: nic0, index: 3}}
+)" + second;
+}
+
+std::vector<std::string> errors_of(const std::string& text) {
+  std::vector<std::string> lines;
+  const auto rack = parse_rack(text, "x.yaml");
+  if (!rack)
+    for (const auto& error : rack.error()) lines.push_back(to_string(error));
+  return lines;
+}
+
+const std::string kSmall = "    ntb: {lut: 2, windows: 4, dma_window: 4GiB, register_window: 4MiB}\n";
+const std::string kLarge = "    ntb: {lut: 512, windows: 128, dma_window: 256GiB, register_window: 1GiB}\n";
+
+TEST(RackNtbs, MayDiffer) {
+  const auto rack = parse_rack(rack_with(kSmall, kLarge), "x.yaml");
+  ASSERT_TRUE(rack) << to_string(rack.error()[0]);
+  const auto options = fabric_options(*rack, {});
+  EXPECT_EQ(options.hosts[1].ntb.lut_entries, 2);
+  EXPECT_EQ(options.hosts[1].ntb.windows, 4);
+  EXPECT_EQ(options.hosts[1].ntb.dma_window, std::uint64_t{4} << 30);
+  EXPECT_EQ(options.hosts[1].ntb.register_window, 4u << 20);
+  EXPECT_EQ(options.hosts[2].ntb.lut_entries, 512);
+  EXPECT_EQ(options.hosts[2].ntb.dma_window, std::uint64_t{256} << 30);
+}
+
+TEST(RackNtbs, AWindowIsAsFarAsItsHostsDmaReaches) {
+  const auto rack = parse_rack(rack_with(kSmall, kLarge), "x.yaml");
+  ASSERT_TRUE(rack);
+  const auto intent = intent_of(*rack);
+  EXPECT_EQ(intent.hosts[0].dma_span, std::uint64_t{4} << 30);
+  EXPECT_EQ(intent.hosts[1].dma_span, std::uint64_t{12} << 30);
+}
+
+TEST(RackNtbs, MistakesAreShownWhereTheyAreWritten) {
+  EXPECT_THAT(
+      errors_of(rack_with("    ntb:\n      windows: 8\n      lut: 1\n", "")),
+      ElementsAre(HasSubstr("x.yaml:14:12: hosts[1].ntb.lut: 1 entries are too few for the host's 2 VFs")));
+  EXPECT_THAT(errors_of(rack_with("    ntb:\n      windows: 3\n", "")),
+              ElementsAre(HasSubstr("x.yaml:13:16: hosts[1].ntb.windows: 3 windows are too few")));
+  EXPECT_THAT(
+      errors_of(rack_with("", "    ntb:\n      lut: 4\n      dma_window: 32MiB\n")),
+      ElementsAre(HasSubstr("x.yaml:19:19: hosts[2].ntb.dma_window: 32 MiB do not hold the addresses of "
+                            "ch2-os, which reach to 64 MiB; write 64 MiB or more, or write mode: mriov")));
+}
+
+TEST(RackNtbs, WhatIsNotWrittenIsShownAtItsSectionOrHost) {
+  std::string text = rack_with("", "");
+  const auto guest = text.find("      - {name: vm-b");
+  std::string guests;
+  for (int i = 3; i < 36; ++i)
+    guests += "      - {name: vm-" + std::to_string(i) +
+              ", memory: 64MiB, vf: {nic: nic1, index: " + std::to_string(i) + "}}\n";
+  text.insert(guest, guests);
+  text.replace(text.find("nics:\n"), 6, "nics:\n  - {name: nic1, vfs: 63}\n");
+  EXPECT_THAT(errors_of(text), ElementsAre(HasSubstr("x.yaml:7:5: hosts[1].ntb.lut: 32 entries are too few"),
+                                           HasSubstr("x.yaml:7:5: hosts[1].ntb.windows: 16 windows are")));
+  text.insert(text.find("    vms:"), "    ntb: {windows: 128}\n");
+  EXPECT_THAT(errors_of(text),
+              ElementsAre(HasSubstr("x.yaml:10:10: hosts[1].ntb.lut: 32 entries are too few")));
+}
+
+TEST(RackNtbs, MoreThanTwoGigabytesReachBeyondTheHole) {
+  GuestSpec guest;
+  guest.memory = std::uint64_t{2} << 30;
+  EXPECT_EQ(address_span(guest), std::uint64_t{2} << 30);
+  guest.memory += 2 << 20;
+  EXPECT_EQ(address_span(guest), (std::uint64_t{4} << 30) + (2 << 20));
+}
+
+TEST(RackNtbs, OfTwoShapesCarryTraffic) {
+  RunningRack rack(rack_with(kSmall, kLarge));
+  ASSERT_TRUE(rack.wait_assigned()) << rack.management_error();
+  std::vector<std::unique_ptr<ClientGuest>> guests;
+  for (std::size_t i = 0; i < 3; ++i) guests.push_back(rack.client(i));
+  for (auto& from : guests)
+    for (auto& to : guests) {
+      if (from == to) continue;
+      const auto bytes =
+          client::make_frame({.destination = to->driver.mac(), .source = from->driver.mac(), .payload = 600});
+      ASSERT_TRUE(from->driver.tx().send(bytes));
+      std::optional<client::ReceivedFrame> got;
+      EXPECT_TRUE(rack.run_until([&] { return (got = to->driver.rx().receive()).has_value(); }));
+      if (got) {
+        EXPECT_EQ(got->bytes, bytes);
+      }
+    }
+  EXPECT_EQ(rack.machine().fabric().refusals().total(), 0u);
+}
+
+}  // namespace
+}  // namespace ladon::machine
