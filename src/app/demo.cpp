@@ -18,6 +18,7 @@ namespace ladon::app {
 namespace {
 
 constexpr unsigned kPings = 5;
+constexpr std::uint64_t kSinkBytes = 64 << 20;
 constexpr Duration kCommand = std::chrono::seconds(60);
 
 // One line a step, with the time since the start.
@@ -53,9 +54,20 @@ struct Demo {
               const std::string& kind) {
     const auto answer =
         from.shell.run(lab::iperf_command(address, seconds), kCommand + std::chrono::seconds(seconds));
-    double bits_per_second = 0;
-    if (answer) bits_per_second = lab::parse_iperf(answer->text()).value_or(0);
-    report.streams.push_back({from.name(), to, kind, bits_per_second > 0, bits_per_second / 1e9});
+    add_stream(from, to, kind, answer ? lab::parse_iperf(answer->text()) : std::nullopt);
+  }
+
+  // To a host without iperf3.
+  void stream_to_sink(RunningGuest& from, const std::string& to, const std::string& address,
+                      const std::string& kind) {
+    const auto answer = from.shell.run(lab::sink_command(address, kSinkBytes), kCommand);
+    add_stream(from, to, kind, answer ? lab::parse_sink(answer->text()) : std::nullopt);
+  }
+
+  void add_stream(RunningGuest& from, const std::string& to, const std::string& kind,
+                  std::optional<double> bits_per_second) {
+    report.streams.push_back(
+        {from.name(), to, kind, bits_per_second.has_value(), bits_per_second.value_or(0) / 1e9});
   }
 
   void between_guests(const Progress& progress) {
@@ -78,10 +90,18 @@ struct Demo {
       const std::string address = to_string(wire.address->address), name = "remote test host";
       if (port::RemoteHost* host = runner.remote(nic))
         (void)host->run({"iperf3", "-s", "-D"}, std::chrono::seconds(10));
-      for (auto& guest : guests)
-        if (guest.place->placed.guest->vf->nic == nic) ping(guest, name, address, "wire");
-      progress.step(fmt::format("TCP {} -> {}", talker().name(), name));
-      if (runner.remote(nic) != nullptr) stream(talker(), name, address, "wire");
+      RunningGuest* sender = nullptr;  // the talker if it is on this NIC
+      for (auto& guest : guests) {
+        if (guest.place->placed.guest->vf->nic != nic) continue;
+        ping(guest, name, address, "wire");
+        if (sender == nullptr || &guest == &talker()) sender = &guest;
+      }
+      if (sender == nullptr || signals.stopped()) continue;
+      progress.step(fmt::format("TCP {} -> {}", sender->name(), name));
+      if (runner.remote(nic) != nullptr)
+        stream(*sender, name, address, "wire");
+      else
+        stream_to_sink(*sender, name, address, "wire");
     }
   }
 

@@ -40,4 +40,17 @@ std::optional<double> parse_iperf(std::string_view output) {
   return json[arrived].get<double>();
 }
 
+std::string sink_command(std::string_view address, std::uint64_t bytes) {
+  return fmt::format("tcpsend {} 9 {}", address, bytes);
+}
+
+std::optional<double> parse_sink(std::string_view output) {
+  unsigned long long bytes = 0;
+  double seconds = 0;
+  const std::string text(output);
+  if (std::sscanf(text.c_str(), "sent=%llu seconds=%lf", &bytes, &seconds) != 2 || seconds <= 0)
+    return std::nullopt;
+  return 8.0 * static_cast<double>(bytes) / seconds;
+}
+
 }  // namespace ladon::lab

@@ -1,7 +1,7 @@
-// Traffic between guests with the tools people know - ping and iperf3 - and what those tools print, read
-// back.
+// Traffic between guests with the tools people know - ping and iperf3 - and what they print, read back.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,5 +20,11 @@ struct PingResult {
 [[nodiscard]] std::string iperf_command(std::string_view address, unsigned seconds);
 // Bits per second that arrived at the receiver; nullopt if the run failed.
 [[nodiscard]] std::optional<double> parse_iperf(std::string_view output);
+
+// The same with guest/tcpsend.c, to a host that takes TCP on every port and says nothing, as the in-process
+// peer does.
+[[nodiscard]] std::string sink_command(std::string_view address, std::uint64_t bytes);
+// Bits per second; nullopt if it did not run to its end.
+[[nodiscard]] std::optional<double> parse_sink(std::string_view output);
 
 }  // namespace ladon::lab

@@ -41,6 +41,13 @@ TEST(Iperf, TakesWhatTheReceiverSaw) {
   EXPECT_FALSE(parse_iperf("iperf3: not found"));
 }
 
+TEST(Sink, CountsWhatWasSentByTheTimeItTook) {
+  EXPECT_EQ(sink_command("10.0.0.1", 125'000'000), "tcpsend 10.0.0.1 9 125000000");
+  EXPECT_DOUBLE_EQ(*parse_sink("sent=125000000 seconds=2.000000\n"), 5e8);
+  EXPECT_FALSE(parse_sink("sent=125000000 seconds=0.000000"));
+  EXPECT_FALSE(parse_sink("tcpsend: connect: Connection refused"));
+}
+
 TEST(ShellLine, QuotesWhatAShellWouldRead) {
   EXPECT_EQ(shell_line({"qemu", "-m", "256M", R"({"a":"b c"})", "it's"}),
             R"(qemu -m 256M '{"a":"b c"}' 'it'\''s')");

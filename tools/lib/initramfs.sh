@@ -20,7 +20,7 @@ initramfs_key() {
 }
 
 initramfs_build() {
-  local new=$1 root=$1/root applet
+  local new=$1 root=$1/root applet program
   mkdir -p -- "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,root,usr,var,lib/modules}
   ln -s -- ../bin ../sbin "$root/usr/"
   cp -- "$(command -v busybox)" "$root/bin/busybox"
@@ -30,7 +30,9 @@ initramfs_build() {
   copy_program "$(command -v iperf3)" "$root"
   copy_program "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
   cp -- "$kernel_folder"/modules/* "$root/lib/modules/"
-  gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$root/bin/vfpoke" "$ladon_root/guest/vfpoke.c"
+  for program in vfpoke tcpsend; do
+    gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$root/bin/$program" "$ladon_root/guest/$program.c"
+  done
   install -m 755 -- "$ladon_root/guest/vf-report" "$root/bin/vf-report"
   install -m 755 -- "$ladon_root/guest/init" "$root/init"
   echo 'root::0:0:root:/root:/bin/sh' >"$root/etc/passwd"
