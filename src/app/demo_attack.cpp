@@ -48,7 +48,8 @@ std::expected<Target, std::string> place_target(Machine& machine, pcie::Domain d
   return Target{domain, *at, std::move(*memory)};
 }
 
-// The oldest refusal of this requester that was recorded after the first `seen` ones.
+// The latest refusal of this guest's VF at that address, as the table that refused it recorded it; empty if
+// the tables would let it through.
 std::string refused_by(Machine& machine, std::size_t guest, std::uint64_t address) {
   const pcie::Transaction own = dma_transaction(machine, guest, Iova(address), 4, pcie::Access::read);
   for (const pcie::Access access : {pcie::Access::read, pcie::Access::write}) {
@@ -57,9 +58,15 @@ std::string refused_by(Machine& machine, std::size_t guest, std::uint64_t addres
     const auto way = fabric::resolve(*machine.fabric().tables(), probe);
     if (!way.refused()) return {};
   }
+  // Each host knows the VF by another requester ID.
+  const machine::GuestPlace& place = machine.guests()[guest];
+  const auto by_guest = [&](const machine::RecordedFault& fault) {
+    return fault.where == place.placed.domain ? fault.fault.rid.bdf == place.slot->vf_slot().requester()
+                                              : fault.where == own.domain && fault.fault.rid == own.rid;
+  };
+  constexpr std::uint64_t kNear = ~std::uint64_t{0xFFFFF};
   for (auto fault = machine.faults().rbegin(); fault != machine.faults().rend(); ++fault)
-    if ((fault->fault.address & ~std::uint64_t{0xFFFFF}) == (address & ~std::uint64_t{0xFFFFF}))
-      return fault->fault.reason;
+    if (by_guest(*fault) && (fault->fault.address & kNear) == (address & kNear)) return fault->fault.reason;
   return {};
 }
 

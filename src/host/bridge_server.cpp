@@ -53,7 +53,7 @@ void BridgeServer::on_ready() {
     const auto found =
         std::ranges::find_if(connections_, [fd](const auto& c) { return c->socket.get() == fd; });
     if (found == connections_.end()) continue;
-    const auto connection = *found;  // outlives its removal below
+    const auto connection = *found;  // outlives its removal below; NOLINT(performance-unnecessary-copy-*)
     flush(*connection);
     if (!connection->closing) read_from(connection);
   }

@@ -265,7 +265,8 @@ void PfDriver::tick() {
   for (std::uint16_t vf = 0; vf < vfs_.size(); ++vf) {
     VfState& state = vfs_[vf];
     state.messages = 0, state.flooding = false;
-    if (state.silent_ticks == 0 || state.silent_ticks++ < kSilence) continue;
+    if (state.silent_ticks == 0) continue;
+    if (++state.silent_ticks <= kSilence) continue;
     state.silent_ticks = 0;
     tell_of_reset(vf);
   }

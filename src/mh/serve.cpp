@@ -7,7 +7,7 @@ namespace ladon::mh {
 namespace control = host::control;
 using Kind = ServiceEvent::Kind;
 
-void Service::report(ServiceEvent event) {
+void Service::report(const ServiceEvent& event) {
   if (options_.on_event) options_.on_event(event);
 }
 

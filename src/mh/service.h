@@ -88,7 +88,7 @@ class Service {
   void clean(VfId vf);
   void pf_event(std::uint16_t nic, const PfEvent& event);
   void act_on(VfId vf, const VfSetup& setup, std::uint32_t reason);
-  void report(ServiceEvent event);
+  void report(const ServiceEvent& event);
   void report_failure(const Done& done);
   // The VF that this slot of this host has; nullopt if none.
   [[nodiscard]] std::optional<VfId> vf_of(pcie::Domain host, std::uint8_t slot) const;

@@ -134,7 +134,7 @@ std::optional<BusAddr> ConfigSpace::bar_base(std::uint16_t offset, const BarShap
 std::vector<BarRange> ConfigSpace::decoded() const {
   std::vector<BarRange> ranges;
   if (!memory_enabled()) return ranges;
-  for (std::uint8_t i = 0; i < bars_.size(); ++i) {
+  for (std::uint8_t i = 0; i < static_cast<std::uint8_t>(bars_.size()); ++i) {
     const auto base = bar_base(static_cast<std::uint16_t>(pci::kBar0 + 4 * i), bars_[i]);
     if (!base) continue;
     if (const auto range = Range<BusAddr>::of(*base, bars_[i].size)) ranges.push_back({i, *range});
