@@ -40,6 +40,12 @@ struct PathOptions {
 };
 [[nodiscard]] int path(const PathOptions& options, const Common& common);
 
+struct AuditOptions {
+  std::string rack;
+  bool lying = false;  // devices emit any requester ID
+};
+[[nodiscard]] int audit(const AuditOptions& options, const Common& common);
+
 struct ManagementArguments {
   std::string bridge, intent, journal;
 };

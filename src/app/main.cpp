@@ -56,6 +56,14 @@ int main(int argc, char** argv) {
   with_json(path_command);
   path_command->callback([&] { run = [&] { return app::path(path, common); }; });
 
+  app::AuditOptions audit;
+  auto* audit_command = program.add_subcommand(
+      "audit", "everything that anybody in a rack can reach, against what was granted; 1 if they differ");
+  audit_command->add_option("rack", audit.rack, "rack file (YAML)")->required();
+  audit_command->add_flag("--lying", audit.lying, "devices and NTBs emit any requester ID, not their own");
+  with_json(audit_command);
+  audit_command->callback([&] { run = [&] { return app::audit(audit, common); }; });
+
   app::ManagementArguments management;
   auto* mh_command = program.add_subcommand("mh", "the management host's program (started by the others)");
   mh_command->add_option("--bridge", management.bridge, "socket of the management host")->required();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/resolution_json.h"
 #include "fabric/format.h"
 #include "machine/runner.h"
 #include "machine/synthetic_guest.h"
@@ -66,21 +67,10 @@ std::vector<Shown> accesses(Machine& machine, std::size_t guest, const machine::
 }
 
 json to_json(const fabric::Tables& tables, const Shown& shown, const fabric::Resolution& way) {
-  json hops = json::array();
-  for (const auto& row : fabric::rows(tables, way))
-    hops.push_back({{"direction", row.direction},
-                    {"segment", row.segment},
-                    {"domain", row.domain},
-                    {"component", row.component},
-                    {"table", row.table},
-                    {"address_in", row.address_in},
-                    {"address_out", row.address_out},
-                    {"rid_in", row.rid_in},
-                    {"rid_out", row.rid_out}});
   return {{"access", shown.title},
           {"refused", way.refused()},
           {"outcome", fabric::describe_outcome(tables, way)},
-          {"hops", hops}};
+          {"hops", hops_json(tables, way)}};
 }
 
 struct Found {

@@ -83,13 +83,20 @@ bool GuestMemory::overlaps(const Range<Gpa>& range) const {
   return Range<Gpa>::of(gpa, mapping.length)->overlaps(range);
 }
 
+std::vector<GuestMemory::Granted> GuestMemory::granted() const {
+  std::vector<Granted> all;
+  for (const auto& [gpa, mapping] : mappings_)
+    if (!mapping.busy) all.push_back({gpa, mapping.at, mapping.length, mapping.access});
+  return all;
+}
+
 void GuestMemory::map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_offset,
                       pcie::AccessSet access, Done done) {
   const auto range = Range<Gpa>::of(gpa, length);
   if (!range || !gpa.is_aligned(kPage) || length % kPage != 0 || file_offset % kPage != 0 ||
       overlaps(*range) || mappings_.size() >= kMaxMappings || closed_)
     return done(std::unexpected(SlotRefusal::bad_map));
-  mappings_[gpa] = {.length = length, .pin = {}};
+  mappings_[gpa] = {.length = length, .access = access, .at = {}, .pin = {}};
   const auto at = bare_ ? std::optional(BusAddr(gpa.bits())) : std::nullopt;
   request(host::PinMemory{fd, file_offset, length, at, owner_},
           [this, gpa, access, done = std::move(done)](const host::Result& result) mutable {
@@ -103,6 +110,7 @@ void GuestMemory::map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_
 
 void GuestMemory::map_pinned(Gpa gpa, const host::Pinned& pinned, pcie::AccessSet access, Done done) {
   mappings_[gpa].pin = pinned.pin;
+  mappings_[gpa].at = pinned.at;
   with_space(
       [this, gpa, pinned, access, done = std::move(done)](std::optional<host::IoDomain> space) mutable {
         auto fail = [this, gpa](Done told) {

@@ -54,9 +54,20 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
 
   [[nodiscard]] std::size_t mappings() const { return mappings_.size(); }
 
+  // What whoever is attached has been given: what was asked for, and where the host said that it lies.
+  struct Granted {
+    Gpa gpa;
+    BusAddr at;
+    std::uint64_t length = 0;
+    pcie::AccessSet access;
+  };
+  [[nodiscard]] std::vector<Granted> granted() const;
+
  private:
   struct Mapping {
     std::uint64_t length = 0;
+    pcie::AccessSet access;
+    BusAddr at;  // once pinned
     std::optional<host::Pin> pin;
     bool busy = true;  // being made or removed
   };

@@ -105,6 +105,8 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   [[nodiscard]] std::uint32_t host_vector(std::uint16_t vector) const {
     return host::control::kFirstSlotVector + index_ * std::uint32_t{kVectors} + vector;
   }
+  // The VF may raise this vector at this host.
+  [[nodiscard]] bool routed(std::uint16_t vector) const { return vectors_[vector].message.has_value(); }
   [[nodiscard]] const Counters<SlotRefusal>& refusals() const { return refusals_; }
   [[nodiscard]] const GuestMemory& memory() const { return *memory_; }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <variant>
 
 #include "fabric/component.h"
@@ -108,6 +109,9 @@ struct Resolution {
   // the four bytes of the message. Of an access that is refused for its form (bad_length, crosses_4k) the
   // address alone; of one that reaches over an end (crosses_end) the extent of its first byte.
   Extent extent;
+  // Of a device's request that meets a domain's interrupt range, whatever becomes of it: the addresses around
+  // it that meet that range by the same way. There `extent` says nothing of its neighbours' way.
+  std::optional<Extent> interrupts;
 
   [[nodiscard]] bool refused() const { return std::holds_alternative<Fault>(outcome); }
   [[nodiscard]] const Fault* fault() const { return std::get_if<Fault>(&outcome); }

@@ -80,10 +80,11 @@ Walk::Place Walk::root_from_device() {
 
 Walk::Place Walk::interrupt() {
   const ComponentId unit{ComponentKind::iommu, domain_, 0};
-  if (translated_ || transaction_.access == pcie::Access::read) {
-    clip(kInterruptRange);
+  clip(kInterruptRange);
+  const std::uint64_t emitted = pcie::address_bits(transaction_.address);
+  result_.interrupts = {emitted - below_, emitted + above_};
+  if (translated_ || transaction_.access == pcie::Access::read)
     return refuse(unit, Table::interrupts, Reason::interrupt_area);
-  }
   clip(at_ & ~std::uint64_t{3}, at_ | 3);
   const auto vector = host().iommu->interrupts->lookup(rid_.bdf, at_, transaction_.length, transaction_.data);
   if (!vector) return refuse(unit, Table::interrupts, reason_of(vector.error()));

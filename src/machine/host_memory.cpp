@@ -30,9 +30,15 @@ std::shared_ptr<MemoryFile> own_file(std::uint64_t bytes) {
 
 }  // namespace
 
-HostMemory::HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved)
-    : own_(own), guests_(guests), reserved_(std::move(reserved)) {
+HostMemory::HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved, Guests kept)
+    : own_(own), guests_(guests), reserved_(std::move(reserved)), kept_(kept) {
   pieces_.emplace(own_.first(), Piece{.range = own_, .file = own_file(own_.span() + 1)});
+}
+
+bool HostMemory::same_file(const Piece& piece, const host::PinMemory& request,
+                           const MemoryFile::Description& description) {
+  return piece.owner == request.owner && piece.description.identity == description.identity &&
+         piece.description.size == description.size;
 }
 
 bool HostMemory::is_free(Range<BusAddr> range) const {
@@ -68,9 +74,7 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
 
   if (!request.at) {
     for (auto& [first, piece] : pieces_) {
-      if (!piece.whole_file || piece.owner != request.owner ||
-          piece.file->identity() != description->identity || piece.file->size() != description->size)
-        continue;
+      if (!piece.whole_file || !same_file(piece, request, *description)) continue;
       ++piece.users;
       pins_.emplace(pin, first);
       ++next_pin_;
@@ -84,10 +88,14 @@ std::expected<HostMemory::NewPin, host::Error> HostMemory::pin(const host::PinMe
   if (!guests_.contains(*range)) return std::unexpected(host::Error::bad_argument);
   if (!is_free(*range)) return std::unexpected(host::Error::overlap);
 
-  auto file = file_of(request, *description);
-  if (!file) return std::unexpected(host::Error::no_memory);
+  std::shared_ptr<MemoryFile> file;
+  if (kept_ == Guests::bytes) {
+    file = file_of(request, *description);
+    if (!file) return std::unexpected(host::Error::no_memory);
+  }
   pieces_.emplace(range->first(), Piece{.range = *range,
                                         .file = std::move(file),
+                                        .description = *description,
                                         .file_offset = whole ? 0 : request.file_offset,
                                         .owner = request.owner,
                                         .whole_file = whole});
@@ -102,9 +110,7 @@ std::shared_ptr<MemoryFile> HostMemory::file_of(const host::PinMemory& request,
   std::set<const MemoryFile*> files;
   std::uint64_t mapped = description.size;
   for (const auto& [first, piece] : pieces_) {
-    if (piece.owner == request.owner && piece.file->identity() == description.identity &&
-        piece.file->size() == description.size)
-      return piece.file;
+    if (same_file(piece, request, description)) return piece.file;
     if (files.insert(piece.file.get()).second) mapped += piece.file->size();
   }
   // Every file is mapped whole, however little of it is pinned: a guest could use up the address space with
@@ -132,7 +138,7 @@ std::optional<HostMemory::Place> HostMemory::find(BusAddr at) {
   auto after = pieces_.upper_bound(at);
   if (after == pieces_.begin()) return std::nullopt;
   const Piece& piece = std::prev(after)->second;
-  if (!piece.range.contains(at)) return std::nullopt;
+  if (!piece.range.contains(at) || piece.file == nullptr) return std::nullopt;
   const std::uint64_t into = at.bits() - piece.range.first().bits();
   return Place{.file = piece.file.get(),
                .offset = piece.file_offset + into,

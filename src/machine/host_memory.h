@@ -20,16 +20,21 @@ class HostMemory {
   // Where an owner's memory goes: its first file that fits exactly. Nobody else's is placed there.
   using Reservations = std::map<std::uint32_t, Range<BusAddr>>;
 
+  // Whether there are bytes behind guests' memory, or only addresses: for a rack that is looked at and never
+  // runs, which then needs no file for each of its guests.
+  enum class Guests : std::uint8_t { bytes, addresses };
+
   // `own` is the host's own memory; guests' memory is placed in `guests`. Throws std::system_error if the
   // kernel gives no memory.
-  HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved = {});
+  HostMemory(Range<BusAddr> own, Range<BusAddr> guests, Reservations reserved = {},
+             Guests kept = Guests::bytes);
 
   struct NewPin {
     host::Pinned pinned;
     Range<BusAddr> range;  // of the piece of memory that it lies in
     bool fresh = false;    // that piece was not there before
   };
-  // See host::PinMemory. The descriptor is duplicated.
+  // See host::PinMemory. The descriptor is duplicated, unless only addresses are kept.
   std::expected<NewPin, host::Error> pin(const host::PinMemory& request);
   // The range that goes away; nullopt if there is no such pin or another pin still uses it. The bytes stay
   // reachable until drop(), so that a quiescent point can lie between.
@@ -58,12 +63,15 @@ class HostMemory {
  private:
   struct Piece {
     Range<BusAddr> range;
-    std::shared_ptr<MemoryFile> file;
+    std::shared_ptr<MemoryFile> file;       // null: addresses alone
+    MemoryFile::Description description{};  // of the file
     std::uint64_t file_offset = 0;
     std::optional<std::uint32_t> owner;  // nullopt: the host itself
     unsigned users = 1;
     bool whole_file = false;  // placed by us, shared by all pins of that file
   };
+  [[nodiscard]] static bool same_file(const Piece& piece, const host::PinMemory& request,
+                                      const MemoryFile::Description& description);
   // The file behind a pin: one that its owner has pinned already, or a new one; nullptr if there is no room
   // for it.
   [[nodiscard]] std::shared_ptr<MemoryFile> file_of(const host::PinMemory& request,
@@ -73,6 +81,7 @@ class HostMemory {
 
   Range<BusAddr> own_, guests_;
   Reservations reserved_;
+  Guests kept_;
   std::map<BusAddr, Piece> pieces_;  // by first address
   std::map<host::Pin, BusAddr> pins_;
   std::uint32_t next_pin_ = 1;

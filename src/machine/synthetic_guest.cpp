@@ -15,9 +15,6 @@
 namespace ladon::machine {
 namespace {
 
-// Where QEMU's q35 puts a 64-bit BAR of a guest with little memory; any address that is not memory would do.
-constexpr Gpa kGuestBar0{0xE000'0000};
-
 std::uint16_t function_of(const GuestPlace& place) {
   return static_cast<std::uint16_t>(nic::kFirstVfOffset + nic::kVfStride * place.placed.guest->vf->index);
 }
@@ -32,13 +29,17 @@ std::expected<FileDescriptor, std::string> sealed_memory(std::uint64_t bytes) {
   return fd;
 }
 
-std::optional<BusAddr> register_address(const Machine& machine, std::size_t guest) {
-  const GuestPlace& place = machine.guests()[guest];
-  const auto& assigned = place.slot->vf_slot().assignment();
+std::optional<BusAddr> register_address(const ch::HostPart& part, std::uint8_t slot) {
+  const auto& assigned = part.slot(slot)->assignment();
   if (!assigned) return std::nullopt;
-  const auto& ntb = machine.part(place.placed.domain)->ntb();
+  const auto& ntb = part.ntb();
   const BusAddr base = ntb ? ntb->bars[spec::ntb::kRegisterBar].base : BusAddr(0);
   return base.plus(assigned->registers);
+}
+
+std::optional<BusAddr> register_address(const Machine& machine, std::size_t guest) {
+  const PlacedGuest& placed = machine.guests()[guest].placed;
+  return register_address(*machine.part(placed.domain), placed.slot);
 }
 
 pcie::Transaction dma_transaction(const Machine& machine, std::size_t guest, Iova at, std::uint32_t length,

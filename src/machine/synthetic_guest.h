@@ -11,6 +11,9 @@
 
 namespace ladon::machine {
 
+// Where QEMU's q35 puts a 64-bit BAR of a guest with little memory; any address that is not memory would do.
+inline constexpr Gpa kGuestBar0{0xE000'0000};
+
 // A sealed file of `bytes` zero bytes. The error is a sentence.
 [[nodiscard]] std::expected<FileDescriptor, std::string> sealed_memory(std::uint64_t bytes);
 
@@ -24,6 +27,7 @@ struct SyntheticGuest {
                                                                                 std::size_t guest);
 
 // Where BAR 0 of a guest's VF is in its host's domain; nullopt while it has none.
+[[nodiscard]] std::optional<BusAddr> register_address(const ch::HostPart& part, std::uint8_t slot);
 [[nodiscard]] std::optional<BusAddr> register_address(const Machine& machine, std::size_t guest);
 // As the DMA engine of its VF emits a request.
 [[nodiscard]] pcie::Transaction dma_transaction(const Machine& machine, std::size_t guest, Iova at,
