@@ -9,6 +9,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "base/kernel_signal.h"
+
 namespace ladon {
 
 namespace {
@@ -33,22 +35,23 @@ bool EventFd::is_eventfd(int fd) {
 std::expected<EventFd, EventFdError> EventFd::create() {
   FileDescriptor fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!fd) return std::unexpected(EventFdError::no_descriptor);
-  return EventFd(std::move(fd));
+  return EventFd(std::move(fd), false);
 }
 
 std::expected<EventFd, EventFdError> EventFd::adopt(FileDescriptor fd) {
   if (!is_eventfd(fd.get())) return std::unexpected(EventFdError::not_an_eventfd);
   make_non_blocking(fd.get());
-  return EventFd(std::move(fd));
+  return EventFd(std::move(fd), true);
 }
 
-bool EventFd::signal() const {
-  // O_NONBLOCK belongs to the open file, which the sender shares and may have changed since: look for room
-  // first.
+void EventFd::signal() const {
+  if (shared_ && KernelSignal::of_this_thread().available())
+    return (void)KernelSignal::of_this_thread().raise(fd_.get());
+  // O_NONBLOCK belongs to the open file, which a sharer may have changed since: look for room first.
   pollfd room{fd_.get(), POLLOUT, 0};
-  if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return false;
+  if (shared_ && (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0)) return;
   const std::uint64_t one = 1;
-  return ::write(fd_.get(), &one, sizeof one) == sizeof one;
+  (void)!::write(fd_.get(), &one, sizeof one);
 }
 
 std::uint64_t EventFd::take() const {

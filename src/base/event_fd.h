@@ -21,15 +21,16 @@ class EventFd {
 
   [[nodiscard]] int get() const { return fd_.get(); }
 
-  // Adds one to the counter. Never waits: if the counter is full its owner has a signal waiting already, and
-  // false is returned. The owner may have made the descriptor a blocking one at any time; see the source.
-  bool signal() const;
+  // Adds one to the counter. Never waits, whatever another owner of it does meanwhile (kernel_signal.h): if
+  // the counter is full, that one has a signal waiting already.
+  void signal() const;
   // Takes the counter's value and sets it to 0; 0 if it was.
   std::uint64_t take() const;
 
  private:
-  explicit EventFd(FileDescriptor fd) : fd_(std::move(fd)) {}
+  EventFd(FileDescriptor fd, bool shared) : fd_(std::move(fd)), shared_(shared) {}
   FileDescriptor fd_;
+  bool shared_;  // another process has it too
 };
 
 }  // namespace ladon

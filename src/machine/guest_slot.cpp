@@ -140,7 +140,7 @@ vfio::Status GuestSlot::set_irqs(std::uint32_t index, std::uint32_t start, std::
     vectors_[vector] = std::make_shared<EventFd>(std::move(*adopted));
     (void)slot_->set_vector(static_cast<std::uint16_t>(vector), [this, event = vectors_[vector]] {
       ++interrupts_;
-      (void)event->signal();
+      event->signal();
     });
   }
   return {};
@@ -166,7 +166,7 @@ vfio::Status GuestSlot::unmask_irqs(std::uint32_t, std::uint32_t, std::uint32_t)
 vfio::Status GuestSlot::trigger_irqs(std::uint32_t index, std::uint32_t start, std::uint32_t count) {
   if (index != vfio::kMsixIrq) return {};
   for (std::uint32_t i = 0; i < count; ++i)
-    if (vectors_[start + i]) (void)vectors_[start + i]->signal();
+    if (vectors_[start + i]) vectors_[start + i]->signal();
   return {};
 }
 
