@@ -14,8 +14,6 @@ SOURCE_ENDINGS = {".h", ".cpp", ".c", ".py", ".sh", ".cmake", ".txt", ""}
 # In two halves, so that this file does not accuse itself.
 LEFT_OVER = re.compile("|".join(rf"\b{a}{b}\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK"))))
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
-# May be used by everyone's tests; lies in tests/.
-CLIENT = "client"
 TOP_ROOM = "machine"
 PROGRAM = "app"
 
@@ -43,12 +41,6 @@ class House:
         self.mistakes = []
         self.arrows = dict(map(used_by_call, cmake_calls(self.read("src/CMakeLists.txt"), "ladon_room")))
         self.tests = dict(map(used_by_call, cmake_calls(self.read("tests/CMakeLists.txt"), "ladon_tests")))
-        self.client = [
-            word.removeprefix("ladon_")
-            for words in cmake_calls(self.read("tests/client/CMakeLists.txt"), "target_link_libraries")
-            for word in words
-            if word.startswith("ladon_") and word != "ladon_client"
-        ]
 
     def read(self, path):
         try:
@@ -65,7 +57,7 @@ class House:
             room = waiting.pop()
             if room not in reached:
                 reached.add(room)
-                waiting += self.arrows.get(room, self.client if room == CLIENT else [])
+                waiting += self.arrows.get(room, [])
         return reached
 
     def check_list(self):
@@ -136,7 +128,7 @@ class House:
                 self.check_includes(path, {room, *used}, room)
         for path in self.files(f"src/{PROGRAM}", {".h", ".cpp"}):
             self.check_includes(path, {PROGRAM, *self.arrows}, PROGRAM)
-        shared = {path.name for path in (self.root / "tests").iterdir() if path.is_dir()} - set(self.tests) - {CLIENT}
+        shared = {path.name for path in (self.root / "tests").iterdir() if path.is_dir()} - set(self.tests)
         for name, used in self.tests.items():
             allowed = {name} | self.closure(used) | shared
             mine = self.files(f"tests/{name}", {".h", ".cpp"})
@@ -144,8 +136,6 @@ class House:
                 self.check_includes(path, allowed, f"the tests of {name}")
             for path in self.shared_by(mine, shared):
                 self.check_includes(path, allowed, f"what the tests of {name} include")
-        for path in self.files(f"tests/{CLIENT}", {".h", ".cpp"}):
-            self.check_includes(path, {CLIENT} | self.closure(self.client), "the native client")
 
     def check_files(self):
         for folder in SOURCE_FOLDERS:
