@@ -76,7 +76,7 @@ void resolve_cold(benchmark::State& state, bool defences) {
 // What the NIC does when it knows the way: one look at what its port remembers, at the same addresses.
 void resolve_cached(benchmark::State& state, bool defences) {
   RackBed bed(Layout::across_hosts, defences);
-  machine::LivePort port({0, nic::kFirstVfOffset});
+  machine::LivePort port({.index = 0, .function = nic::kFirstVfOffset});
   port.connect(bed.machine().live());
   std::uint64_t at = 0;
   std::array<std::byte, 64> bytes{};
