@@ -15,7 +15,16 @@ void Service::report_failure(const Done& done) {
   if (!done) report({.kind = Kind::failed, .vf = {}, .text = done.error().message});
 }
 
+// What arrives while something is done is done too: it waits in this program, and nothing would wake it again.
 void Service::run_once() {
+  constexpr int kRounds = 64;  // whoever never stops must not keep the ticks from their turn
+  for (int round = 0; round < kRounds; ++round) {
+    if (!take_events() && round > 0) return;
+    look();
+  }
+}
+
+bool Service::take_events() {
   while (const auto event = host_.next_event()) {
     if (const auto* interrupt = std::get_if<host::Interrupt>(&*event)) {
       // Others of this host's vectors belong to its own VMs' part.
@@ -27,6 +36,10 @@ void Service::run_once() {
       report({.kind = Kind::fault, .vf = {}, .text = pcie::to_string(fault->rid) + ": " + fault->reason});
     }
   }
+  return look_at_pfs_ || look_at_peers_;
+}
+
+void Service::look() {
   if (std::exchange(look_at_pfs_, false))
     for (std::uint16_t nic = 0; nic < pfs_.size(); ++nic) {
       const auto events = pfs_[nic]->service();

@@ -79,6 +79,9 @@ class Service {
   void add_peer(pcie::Domain domain, std::unique_ptr<host::control::Port> port);
   [[nodiscard]] Peer* peer_of(pcie::Domain domain);
 
+  // True if there is something to look at.
+  bool take_events();
+  void look();
   void take(Peer& peer, const host::control::Message& message);
   void take_ready(Peer& peer, bool fresh);
   void take_detach(Peer& peer, std::uint8_t slot);
