@@ -47,8 +47,8 @@ Fabric::Impl::Found Fabric::Impl::find_below_switch(pcie::Bdf bdf) {
   const BusNumbers whole(upstream);
   if (!whole.lead_to(bdf.bus())) return {};
   if (bdf.bus() == whole.secondary) {
-    const bool exists = bdf.function() == 0 && bdf.device() < ports.size();
-    return exists ? Found{.bridge = &ports[bdf.device()].space} : Found{};
+    const std::size_t port = bdf.device() + bdf.function() * kDevices;
+    return port < ports.size() ? Found{.bridge = &ports[port].space} : Found{};
   }
   for (Port& port : ports) {
     const BusNumbers numbers(port.space);

@@ -13,7 +13,8 @@ namespace pci = spec::pci;
 
 namespace {
 
-constexpr std::size_t kMaxPorts = 32;  // device numbers on the switch's internal bus
+// Each port takes a bus number; three lie above: the root's, the upstream port's and the internal one.
+constexpr std::size_t kMaxPorts = 256 - 3;
 
 pcie::Identity identity(std::uint16_t device, std::uint32_t class_code) {
   return {.vendor = pci::kLadonVendor,
@@ -94,7 +95,7 @@ void check(const NtbOptions& ntb) {
 void check(const Options& options) {
   if (options.hosts.empty()) refuse("a rack needs a management host");
   if (options.hosts.size() - 1 + options.endpoints.size() > kMaxPorts)
-    refuse("more compute hosts and endpoints than the switch has ports (32)");
+    refuse("more compute hosts and endpoints than the switch has ports (253)");
   for (const auto& endpoint : options.endpoints)
     if (endpoint.device == nullptr) refuse("an endpoint without a device");
   for (std::size_t domain = 1; domain < options.hosts.size(); ++domain) check(options.hosts[domain].ntb);
@@ -156,6 +157,7 @@ Fabric::Impl::Impl(const Options& wanted)
     names->endpoints.push_back(options.endpoints[e].name);
     next->endpoints.push_back(endpoint_table(e));
   }
+  for (std::size_t p = kDevices; p < ports.size(); ++p) ports[p % kDevices].space.set_multi_function();
   next->packet_switch = switch_table();
   next->names = std::move(names);
   tables = std::move(next);

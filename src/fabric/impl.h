@@ -26,6 +26,8 @@ class Fabric::Impl final : public NtbOwner {
     std::map<pcie::Vm, std::shared_ptr<const iommu::SecondLevelTable>> vms;
     iommu::FaultLog log;
   };
+  // On the switch's internal bus: port p is function p / kDevices of device p % kDevices.
+  static constexpr std::size_t kDevices = 32;
   struct Port {
     pcie::ConfigSpace space;
     Attached below;

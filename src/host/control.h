@@ -129,7 +129,7 @@ class Link {
 // eight bits, because without interrupt remapping a message carries no more.
 inline constexpr std::uint32_t kPartControlVector = 32;         // control channel, at the host part
 inline constexpr std::uint32_t kFirstSlotVector = 33;           // host part: slot * vectors + vector
-inline constexpr std::uint32_t kManagementPfVector = 240;       // management: PF of NIC n at + n, n < 8
+inline constexpr std::uint32_t kManagementPfVector = 224;       // management: PF of NIC n at + n, n < 24
 inline constexpr std::uint32_t kManagementControlVector = 248;  // management: all control channels
 
 }  // namespace ladon::host::control

@@ -18,7 +18,8 @@ struct RackContext {
   std::map<std::string, std::size_t, std::less<>> nic_indices;
 };
 
-inline constexpr std::size_t kMaxNics = 8, kMaxHosts = 17, kMaxGuests = 64;  // guests of one host
+inline constexpr std::size_t kMaxNics = 24, kMaxHosts = 225;  // together no more than a switch has ports
+inline constexpr std::size_t kMaxGuests = 64;                 // of one host
 
 void read_defences(RackContext& context, const Field& field, Defences& defences);
 [[nodiscard]] NicSpec read_nic(RackContext& context, const Field& field);

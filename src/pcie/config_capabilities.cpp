@@ -60,6 +60,10 @@ ConfigSpace ConfigSpace::bridge(const Identity& identity) {
   return space;
 }
 
+void ConfigSpace::set_multi_function() {
+  initial(pci::kHeaderType, 1, read(pci::kHeaderType, 1) | pci::kHeaderMultiFunction);
+}
+
 ConfigSpace ConfigSpace::virtual_function(const Identity& identity) {
   Identity shown = identity;
   shown.vendor = shown.device = 0xFFFF;

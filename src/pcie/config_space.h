@@ -52,6 +52,8 @@ class ConfigSpace {
   // A virtual function's own space: vendor and device read as FFFFh, BARs are zero (SR-IOV 1.1, 3.4.1).
   [[nodiscard]] static ConfigSpace virtual_function(const Identity& identity);
 
+  // Function 0 of a device that has others (PCI Local Bus 3.0, 6.2.1).
+  void set_multi_function();
   // `size` a power of two, at least 4 KiB; a 64-bit BAR takes `index` and `index` + 1.
   void add_bar(unsigned index, BarKind kind, std::uint64_t size);
   std::uint16_t add_express(PortType type, bool flr);

@@ -108,15 +108,33 @@ TEST(Configuration, ASnapshotSharesWhatDidNotChange) {
   EXPECT_EQ(after->ntbs[0], before->ntbs[0]);
 }
 
+TEST(Configuration, PortsBeyondThirtyTwoAreFurtherFunctions) {
+  Options options;
+  options.hosts.resize(1 + 34, {.name = "x"});
+  Fabric fabric(options);
+  fabric.config_write(kMh, Bdf(0, 1, 0), pci::kPrimaryBus, 4, 0xFF'01'00);
+  fabric.config_write(kMh, Bdf(1, 0, 0), pci::kPrimaryBus, 4, 0xFF'02'01);
+  const auto there = [&](unsigned device, unsigned function) {
+    return fabric.config_read(kMh, Bdf(2, device, function), 0, 4) != kAbsent;
+  };
+  const auto is_multi_function = [&](unsigned device) {
+    return (fabric.config_read(kMh, Bdf(2, device, 0), pci::kHeaderType, 1) & pci::kHeaderMultiFunction) != 0;
+  };
+  EXPECT_TRUE(there(31, 0) && there(0, 1) && there(1, 1));
+  EXPECT_FALSE(there(2, 1) || there(31, 1) || there(0, 2));
+  EXPECT_TRUE(is_multi_function(0) && is_multi_function(1));
+  EXPECT_FALSE(is_multi_function(2));
+}
+
 TEST(Configuration, ImpossibleRacksAreRefused) {
   FakeNic nic;
   const auto build = [](const Options& options) { Fabric fabric(options); };
   Options options;
   EXPECT_THROW(build(options), std::invalid_argument);
-  options.hosts.resize(33, {.name = "x"});
+  options.hosts.resize(254, {.name = "x"});
   build(options);
   options.endpoints.push_back({.name = "nic", .device = &nic});
-  EXPECT_THROW(build(options), std::invalid_argument) << "33 ports";
+  EXPECT_THROW(build(options), std::invalid_argument) << "254 ports";
   options.hosts.resize(2, {.name = "x"});
   build(options);
   options.hosts[1].ntb.lut_entries = 0;
