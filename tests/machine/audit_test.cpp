@@ -10,6 +10,7 @@
 #include "fabric/resolve.h"
 #include "machine/grants.h"
 #include "machine/quiet_rack.h"
+#include "machine/scale_rack.h"
 #include "spec/ntb.h"
 
 namespace ladon::machine {
@@ -117,6 +118,16 @@ TEST(RackAudit, AllDefencesOnIsClean) {
   // 3 processors, 3 VMs, PF and 8 VFs, two sides of two NTBs.
   EXPECT_EQ(report.initiators, 3u + 3 + 9 + 4);
   EXPECT_GT(grants(*rack).size(), 20u);
+}
+
+TEST(RackAudit, ManyHostsAndSeveralNicsAreClean) {
+  const auto parsed = parse_rack(scale_rack(40, 4), "scale.yaml");
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  ASSERT_THAT(parsed->nics, SizeIs(3));
+  const auto rack = build(*parsed);
+  const auto report = audited(*rack);
+  EXPECT_TRUE(report.clean());
+  EXPECT_EQ(report.initiators, 41u + 160 + 3 * 64 + 2 * 40);
 }
 
 TEST(RackAudit, ALyingNicReachesNothingMore) {
