@@ -23,10 +23,8 @@
 #include "fabric/fabric.h"
 #include "host/bridge_server.h"
 #include "machine/capture.h"
-#include "machine/emulated_host.h"
 #include "machine/guest_slot.h"
-#include "machine/live.h"
-#include "machine/live_port.h"
+#include "machine/hardware.h"
 #include "machine/rack_build.h"
 #include "machine/rack_file.h"
 #include "machine/wires.h"
@@ -54,14 +52,14 @@ struct RecordedFault {
   host::Fault fault;
 };
 
-class Machine final : private fabric::Listener {
+class Machine final {
  public:
   // Builds everything; the compute hosts' software is started, and waits for the management host. Wires
   // first: see make_wires. The error is a sentence for a person.
   [[nodiscard]] static std::expected<std::unique_ptr<Machine>, std::string> build(
       const Rack& rack, std::vector<NicWire> wires, const MachineOptions& options, const Clock& clock,
       const Log& log);
-  ~Machine() override;
+  ~Machine();
 
   // Moves what can be moved, then waits for input for at most `longest`.
   void run_once(Duration longest = std::chrono::milliseconds(100));
@@ -82,27 +80,25 @@ class Machine final : private fabric::Listener {
 
   [[nodiscard]] const Rack& rack() const { return rack_; }
   [[nodiscard]] const std::vector<GuestPlace>& guests() const { return guests_; }
-  [[nodiscard]] fabric::Fabric& fabric() { return *fabric_; }
-  [[nodiscard]] const fabric::Fabric& fabric() const { return *fabric_; }
-  [[nodiscard]] nic::Nic& nic(std::size_t index) { return *nics_[index].nic; }
+  [[nodiscard]] fabric::Fabric& fabric() { return hardware_->fabric(); }
+  [[nodiscard]] const fabric::Fabric& fabric() const { return std::as_const(*hardware_).fabric(); }
+  [[nodiscard]] nic::Nic& nic(std::size_t index) { return hardware_->nic(index); }
   [[nodiscard]] std::size_t nics() const { return nics_.size(); }
   [[nodiscard]] NicWire& wire(std::size_t index) { return nics_[index].wire; }
-  [[nodiscard]] Live& live() { return *live_; }
+  [[nodiscard]] Live& live() { return hardware_->live(); }
   // The latest refusals that an IOMMU or interrupt remapping recorded, oldest first.
   [[nodiscard]] const std::deque<RecordedFault>& faults() const { return faults_; }
   [[nodiscard]] const ch::HostPart* part(pcie::Domain domain) const {
     return parts_[static_cast<std::size_t>(domain)].get();
   }
-  [[nodiscard]] EmulatedHost& host(pcie::Domain domain) { return *hosts_[static_cast<std::size_t>(domain)]; }
+  [[nodiscard]] EmulatedHost& host(pcie::Domain domain) { return hardware_->host(domain); }
 
  private:
   Machine(const Rack& rack, const MachineOptions& options, const Clock& clock, const Log& log);
-  [[nodiscard]] std::expected<void, std::string> add_nics(std::vector<NicWire> wires);
-  void add_hosts();
+  [[nodiscard]] std::expected<void, std::string> add_hardware(std::vector<NicWire> wires);
   [[nodiscard]] std::expected<void, std::string> add_management_socket();
   [[nodiscard]] std::expected<void, std::string> add_parts();
   [[nodiscard]] std::expected<void, std::string> add_guests();
-  void access_changed(const fabric::Affected& affected) override;
   bool work();
   void run_tasks();
   void collect_faults();
@@ -111,9 +107,7 @@ class Machine final : private fabric::Listener {
   struct RackNic {
     NicWire wire;
     std::unique_ptr<ReadyWire> ready;
-    std::vector<std::unique_ptr<LivePort>> ports;  // by function: the PF's, then the VFs'
     std::unique_ptr<VfCapture> capture;
-    std::unique_ptr<nic::Nic> nic;
   };
 
   Rack rack_;
@@ -124,10 +118,7 @@ class Machine final : private fabric::Listener {
   Quiescence quiescence_;
   Quiescence::Reader& engine_;
   std::vector<RackNic> nics_;
-  std::unique_ptr<fabric::Fabric> fabric_;
-  std::vector<std::unique_ptr<HostMemory>> memories_;  // by domain
-  std::unique_ptr<Live> live_;
-  std::vector<std::unique_ptr<EmulatedHost>> hosts_;  // by domain
+  std::unique_ptr<Hardware> hardware_;
   std::unique_ptr<host::BridgeServer> management_;
   std::vector<std::unique_ptr<ch::HostPart>> parts_;  // by domain; null where no guest is
   std::vector<GuestPlace> guests_;
