@@ -15,7 +15,8 @@ void Service::report_failure(const Done& done) {
   if (!done) report({.kind = Kind::failed, .vf = {}, .text = done.error().message});
 }
 
-// What arrives while something is done is done too: it waits in this program, and nothing would wake it again.
+// What arrives while something is done is done too: it waits in this program, and nothing would wake it
+// again.
 void Service::run_once() {
   constexpr int kRounds = 64;  // whoever never stops must not keep the ticks from their turn
   for (int round = 0; round < kRounds; ++round) {
