@@ -46,6 +46,12 @@ struct AuditOptions {
 };
 [[nodiscard]] int audit(const AuditOptions& options, const Common& common);
 
+struct AttackOptions {
+  std::string rack;
+  std::string only;  // id of one attack; empty: all
+};
+[[nodiscard]] int attack(const AttackOptions& options, const Common& common);
+
 struct ManagementArguments {
   std::string bridge, intent, journal;
 };

@@ -64,6 +64,14 @@ int main(int argc, char** argv) {
   with_json(audit_command);
   audit_command->callback([&] { run = [&] { return app::audit(audit, common); }; });
 
+  app::AttackOptions attack;
+  auto* attack_command =
+      program.add_subcommand("attack", "try every attack of the catalogue on a live rack; 1 if one succeeds");
+  attack_command->add_option("rack", attack.rack, "rack file (YAML)")->required();
+  attack_command->add_option("--only", attack.only, "the attack with this id");
+  with_json(attack_command);
+  attack_command->callback([&] { run = [&] { return app::attack(attack, common); }; });
+
   app::ManagementArguments management;
   auto* mh_command = program.add_subcommand("mh", "the management host's program (started by the others)");
   mh_command->add_option("--bridge", management.bridge, "socket of the management host")->required();

@@ -40,6 +40,11 @@ struct NtbOptions {
   std::uint64_t register_window = std::uint64_t{64} << 20;  // link side BAR 2
   std::uint16_t lut_entries = 32;                           // each way, at most spec::ntb::kMaxLut
   std::uint8_t windows = 128;                               // each way, at most spec::ntb::kMaxWindows
+  // Checks left out, to show what they are worth: never in a rack that is to hold.
+  struct Mutations {
+    bool unchecked = false;           // windows overlap, look-up entries repeat
+    bool link_side_programs = false;  // the link side has the management side's registers
+  } mutations = {};
 };
 
 struct HostOptions {
@@ -56,7 +61,7 @@ struct EndpointOptions {
 
 struct Options {
   std::vector<HostOptions> hosts;          // [0] is the management host; each other one gets an NTB
-  std::vector<EndpointOptions> endpoints;  // hosts + endpoints at most 33: a switch has 32 ports
+  std::vector<EndpointOptions> endpoints;  // hosts + endpoints at most 254: a switch has 253 ports
   Defences defences;
   iommu::FaultLogOptions fault_log;  // one log a domain
 };

@@ -94,6 +94,7 @@ class NtbFunction final : public pcie::Function, private pcie::MsiPort {
   void write_lut_proxy(std::uint32_t index, std::uint32_t value);
 
  private:
+  [[nodiscard]] bool has_all_registers() const;
   pcie::DmaStatus send_msi(Iova address, std::uint32_t data) override;
 
   Ntb& ntb_;

@@ -119,12 +119,15 @@ constexpr std::uint32_t half_of(std::uint64_t value, int half) {
 
 }  // namespace
 
+bool NtbFunction::has_all_registers() const {
+  return side_ == NtbSideName::management || ntb_.options_.mutations.link_side_programs;
+}
+
 std::uint64_t NtbFunction::register_read(std::uint8_t bar, std::uint64_t offset, unsigned width) {
   // The other BARs are windows: an access that resolve() leads to registers never has them.
   if (bar != ntb::kControlBar) return ~std::uint64_t{0} >> (64 - 8 * width);
   return split_read(offset, width, [&](std::uint64_t at) {
-    return side_ == NtbSideName::management ? kManagementRegisters.read(*this, at)
-                                            : kLinkRegisters.read(*this, at);
+    return has_all_registers() ? kManagementRegisters.read(*this, at) : kLinkRegisters.read(*this, at);
   });
 }
 
@@ -132,8 +135,8 @@ void NtbFunction::register_write(std::uint8_t bar, std::uint64_t offset, unsigne
                                  std::uint64_t value) {
   if (bar != ntb::kControlBar) return;
   const bool whole = split_write(offset, width, value, [&](std::uint64_t at, std::uint32_t word) {
-    const RegisterAccess done = side_ == NtbSideName::management ? kManagementRegisters.write(*this, at, word)
-                                                                 : kLinkRegisters.write(*this, at, word);
+    const RegisterAccess done = has_all_registers() ? kManagementRegisters.write(*this, at, word)
+                                                    : kLinkRegisters.write(*this, at, word);
     if (done != RegisterAccess::done) ntb_.refuse_write();
   });
   if (!whole) ntb_.refuse_write();
@@ -259,9 +262,10 @@ void NtbFunction::write_lut_entry(std::uint32_t index, std::uint32_t value) {
     if (wanted != entry.entry) ntb_.refuse_write();
     return;
   }
-  const bool taken = std::any_of(lut.begin(), lut.end(), [&](const auto& other) {
-    return other.valid() && (other.entry == wanted || other.proxy == entry.proxy);
-  });
+  const bool taken =
+      !ntb_.options_.mutations.unchecked && std::any_of(lut.begin(), lut.end(), [&](const auto& other) {
+        return other.valid() && (other.entry == wanted || other.proxy == entry.proxy);
+      });
   if (taken) {
     ntb_.error_ = Error::duplicate;
     return ntb_.refuse_write();

@@ -38,6 +38,7 @@ class FaultLog {
   // Oldest first; the log is empty afterwards.
   [[nodiscard]] std::vector<FaultRecord> take();
 
+  [[nodiscard]] std::size_t kept() const { return records_.size(); }  // that wait to be taken
   [[nodiscard]] std::uint64_t recorded() const { return recorded_; }
   [[nodiscard]] std::uint64_t suppressed() const { return suppressed_; }  // by the rate limit
   [[nodiscard]] std::uint64_t overflowed() const { return overflowed_; }  // the log was full

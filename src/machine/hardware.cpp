@@ -7,8 +7,8 @@
 namespace ladon::machine {
 
 Hardware::Hardware(const Rack& rack, std::span<Wire* const> wires, const Clock& clock, Quiescence& quiescence,
-                   HostMemory::Guests guests)
-    : nics_(rack.nics.size()) {
+                   HostMemory::Guests guests, HardwareHooks hooks)
+    : hooks_(std::move(hooks)), nics_(rack.nics.size()) {
   for (std::size_t i = 0; i < nics_.size(); ++i) add_nic(rack, i, clock, *wires[i]);
   add_hosts(rack, clock, quiescence, guests);
   for (auto& nic : nics_)
@@ -24,18 +24,23 @@ void Hardware::add_nic(const Rack& rack, std::size_t index, const Clock& clock, 
   for (std::uint16_t function = 0; function <= rack.nics[index].vfs; ++function) {
     const auto number =
         static_cast<std::uint16_t>(function == 0 ? 0 : nic::kFirstVfOffset + nic::kVfStride * (function - 1));
-    made.ports.push_back(std::make_unique<LivePort>(
-        fabric::FunctionId{.index = static_cast<std::uint16_t>(index), .function = number}));
-    ports.push_back(made.ports.back().get());
+    const fabric::FunctionId who{.index = static_cast<std::uint16_t>(index), .function = number};
+    made.ports.push_back(std::make_unique<LivePort>(who));
+    LivePort& port = *made.ports.back();
+    ports.push_back(hooks_.port ? hooks_.port(who, port) : &port);
   }
-  made.nic = std::make_unique<nic::Nic>(nic_options(rack, index), clock, wire, ports);
+  nic::NicOptions options = nic_options(rack, index);
+  if (hooks_.nic) hooks_.nic(options);
+  made.nic = std::make_unique<nic::Nic>(options, clock, wire, ports);
 }
 
 void Hardware::add_hosts(const Rack& rack, const Clock& clock, Quiescence& quiescence,
                          HostMemory::Guests guests) {
   std::vector<pcie::Endpoint*> devices;
   for (const auto& nic : nics_) devices.push_back(nic.nic.get());
-  fabric_ = std::make_unique<fabric::Fabric>(fabric_options(rack, devices));
+  fabric::Options options = fabric_options(rack, devices);
+  if (hooks_.fabric) hooks_.fabric(options);
+  fabric_ = std::make_unique<fabric::Fabric>(options);
 
   std::vector<HostMemory*> memories;
   for (std::size_t domain = 0; domain < rack.hosts.size(); ++domain) {

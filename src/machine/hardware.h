@@ -2,6 +2,7 @@
 // itself: whoever owns it has the NICs polled, emissions delivered and quiescent points passed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,11 +20,19 @@
 
 namespace ladon::machine {
 
+// What a rack that is to be attacked has otherwise. Empty: as the rack file says.
+struct HardwareHooks {
+  std::function<void(fabric::Options&)> fabric;
+  std::function<void(nic::NicOptions&)> nic;
+  // What a function gets for its own port; lives as long as the hardware.
+  std::function<pcie::DmaPort*(const fabric::FunctionId& who, pcie::DmaPort& port)> port;
+};
+
 class Hardware final : private fabric::Listener {
  public:
   // `wires`: one a NIC. They, the clock and `quiescence` outlive this.
   Hardware(const Rack& rack, std::span<Wire* const> wires, const Clock& clock, Quiescence& quiescence,
-           HostMemory::Guests guests = HostMemory::Guests::bytes);
+           HostMemory::Guests guests = HostMemory::Guests::bytes, HardwareHooks hooks = {});
   ~Hardware() override;
 
   [[nodiscard]] fabric::Fabric& fabric() { return *fabric_; }
@@ -43,6 +52,7 @@ class Hardware final : private fabric::Listener {
     std::vector<std::unique_ptr<LivePort>> ports;  // by function: the PF's, then the VFs'
     std::unique_ptr<nic::Nic> nic;
   };
+  HardwareHooks hooks_;
   std::vector<RackNic> nics_;
   std::unique_ptr<fabric::Fabric> fabric_;
   std::vector<std::unique_ptr<HostMemory>> memories_;  // by domain

@@ -26,7 +26,10 @@ Live::Live(fabric::Fabric& fabric, std::vector<HostMemory*> memories, const Cloc
 
 fabric::Resolution Live::follow(const pcie::Transaction& transaction) {
   fabric::Resolution way = probe(transaction);
-  if (way.refused()) fabric_.record(transaction, way, clock_.now());
+  if (way.refused()) {
+    fabric_.record(transaction, way, clock_.now());
+    if (refused_) refused_(transaction, way);
+  }
   return way;
 }
 

@@ -25,6 +25,7 @@ enum class LiveRefusal : std::uint8_t {
 
 class Live {
  public:
+  using RefusalSink = std::move_only_function<void(const pcie::Transaction&, const fabric::Resolution&)>;
   using InterruptSink = std::move_only_function<void(const fabric::InterruptTarget&)>;
 
   Live(fabric::Fabric& fabric, std::vector<HostMemory*> memories, const Clock& clock);
@@ -45,6 +46,8 @@ class Live {
 
   void set_interrupt_sink(InterruptSink sink) { interrupts_ = std::move(sink); }
   void interrupt(const fabric::InterruptTarget& target) { interrupts_(target); }
+  // Sees every access that is recorded as refused.
+  void set_refusal_sink(RefusalSink sink) { refused_ = std::move(sink); }
   // Register writes of devices to devices: posted, and done between two batches, because a device must not be
   // entered while it works. Call until false.
   bool run_peer_writes();
@@ -69,6 +72,7 @@ class Live {
   std::vector<HostMemory*> memories_;
   const Clock& clock_;
   InterruptSink interrupts_ = [](const fabric::InterruptTarget&) {};
+  RefusalSink refused_;  // may be empty
   std::deque<PeerWrite> peer_writes_;
   Counters<LiveRefusal> refusals_;
 };

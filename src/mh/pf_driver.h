@@ -45,7 +45,8 @@ class PfDriver {
   // Mailbox messages that a VF may send between two ticks; probing takes about 30.
   static constexpr std::uint32_t kMailboxLimit = 256;
 
-  PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause);
+  PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause,
+           std::uint32_t mailbox_limit = kMailboxLimit);
 
   // Checks the device, turns the wire and its interrupts on. `in_use`: nothing is reset.
   [[nodiscard]] Done start(bool in_use);
@@ -127,6 +128,7 @@ class PfDriver {
   host::BlockingHost& host_;
   Nic nic_;
   Pause pause_;
+  std::uint32_t mailbox_limit_;
   bool carrier_ = false, failed_ = false;
   std::vector<VfState> vfs_;
   std::array<std::uint16_t, spec::pf::kFilterCount> filter_owner_{};  // VF + 1; 0: free

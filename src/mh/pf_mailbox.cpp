@@ -67,7 +67,7 @@ void PfDriver::serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events) {
   for (std::uint32_t i = 0; i < kWords; ++i) message[i] = load_vf(vf, pf::kVfMailboxMemory + 4 * i);
   store_vf(vf, pf::kVfMailboxControl, pf::kMailboxAck);
   if (failed_) return;
-  if (++state.messages > kMailboxLimit) {
+  if (++state.messages > mailbox_limit_) {
     // Not even answered: an answer is what a flood feeds on.
     state.refused.add(MailboxRefusal::flood);
     if (!std::exchange(state.flooding, true)) events.push_back({PfEvent::Kind::flood, vf, state.messages});

@@ -65,7 +65,8 @@ void Service::tick() {
 
 std::optional<VfId> Service::vf_of(pcie::Domain host, std::uint8_t slot) const {
   for (const auto& [vf, setup] : applier_->now().vfs)
-    if (setup.grant.host == host && setup.grant.slot == slot) return vf;
+    if ((setup.grant.host == host || options_.mutations.believe_any_host) && setup.grant.slot == slot)
+      return vf;
   return std::nullopt;
 }
 

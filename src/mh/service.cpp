@@ -104,7 +104,7 @@ std::expected<void, std::string> Service::find_out() {
 std::expected<void, std::string> Service::start_drivers() {
   for (const Nic& nic : inventory_.nics) {
     const auto index = static_cast<std::uint32_t>(pfs_.size());
-    pfs_.push_back(std::make_unique<PfDriver>(host_, nic, options_.pause));
+    pfs_.push_back(std::make_unique<PfDriver>(host_, nic, options_.pause, options_.mailbox_limit));
     if (auto done = pfs_.back()->start(adopted_); !done) return std::unexpected(done.error().message);
     if (auto done = route(host_, inventory_, nic.pf, control::kManagementPfVector + index); !done)
       return done;

@@ -43,6 +43,12 @@ struct ServiceEvent {
 struct ServiceOptions {
   std::function<void(const ServiceEvent&)> on_event;
   Pause pause;  // empty: sleeps
+  // Messages that a VF's mailbox may send between two ticks.
+  std::uint32_t mailbox_limit = PfDriver::kMailboxLimit;
+  // Checks left out, to show what they are worth: never in a rack that is to hold.
+  struct Mutations {
+    bool believe_any_host = false;  // a host's part may speak for the slots of all others
+  } mutations = {};
 };
 
 // An epoch that this journal has never seen; nullopt if it cannot be written.
@@ -67,6 +73,7 @@ class Service {
 
   [[nodiscard]] const Inventory& inventory() const { return inventory_; }
   [[nodiscard]] const Plan& plan() const { return applier_->now(); }
+  [[nodiscard]] const PfDriver& pf(std::size_t nic) const { return *pfs_[nic]; }
 
  private:
   struct Peer;

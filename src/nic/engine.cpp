@@ -10,6 +10,7 @@ namespace ladon::nic {
 Engine::Engine(const NicOptions& options, const Clock& clock, Wire& wire,
                std::span<pcie::DmaPort* const> ports)
     : clock_(clock),
+      mutations_(options.mutations),
       pf_port_(*ports[0]),
       pf_msix_(kPfVectors),
       events_(pf_msix_, pf_port_),

@@ -129,6 +129,7 @@ class Engine {
   static constexpr Duration kPatience = std::chrono::milliseconds(10);
 
   const Clock& clock_;
+  NicOptions::Mutations mutations_;
   pcie::DmaPort& pf_port_;
   pcie::MsixTable pf_msix_;
   PfEvents events_;

@@ -25,7 +25,8 @@ Engine::Direction Engine::direct(const Frame& frame, const Vf* sender) const {
     const VfMask owners = switch_.owners(mac);
     return {.to = (owners | switch_.promiscuous) & others, .outside = to_wire && owners == 0};
   }
-  if (is_reserved(mac)) return {.reserved = true};
+  if (is_reserved(mac) && !mutations_.pass_reserved) [[unlikely]]
+    return {.reserved = true};
   return {.to = switch_.receivers(mac) & others, .outside = to_wire};
 }
 

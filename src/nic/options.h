@@ -13,6 +13,10 @@ struct NicOptions {
   std::uint16_t vf_device = spec::pci::kX550VfDevice;           // or k82599VfDevice
   std::uint64_t serial = 1;                                     // device serial number
   std::uint64_t packet_memory_bytes = std::uint64_t{64} << 20;  // cut into equal partitions at the start
+  // Checks left out, to show what they are worth: never in a rack that is to hold.
+  struct Mutations {
+    bool pass_reserved = false;  // link-local frames pass the switch
+  } mutations = {};
 };
 
 // Where the virtual functions are: routing ID = that of the PF + kFirstVfOffset + kVfStride * VF. As Intel's

@@ -1,0 +1,130 @@
+// D7, D8, L3: accesses that are under way while something is taken away, and a guest that changes its memory
+// while the device works on it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "attack/attack.h"
+
+namespace ladon::attack {
+namespace {
+
+constexpr std::size_t kFrames = 12;
+
+// Frames for the attacker whose writes are under way and have not landed.
+std::size_t start_writes(Scene& scene, std::uint64_t buffers) {
+  scene.refresh(scene.me());
+  std::array<Iova, kFrames> at;
+  for (std::size_t i = 0; i < at.size(); ++i) at[i] = Iova(buffers + i * 4096);
+  scene.rings(scene.me()).receive_into(at);
+  scene.bed.hold(scene.me(), true);
+  const Frame frame = scene.frame_to(scene.self().mac, Scene::outside(), 800);
+  for (std::size_t i = 0; i < kFrames; ++i) scene.bed.inject(frame);
+  // Descriptors first: what they ask for is then under way.
+  std::size_t descriptors = 0;
+  for (int i = 0; i < 4 && descriptors == 0; ++i) {
+    scene.bed.turn();
+    descriptors = scene.bed.land();
+  }
+  scene.bed.turn();
+  return descriptors;
+}
+
+Verdict unmap_in_flight(Scene& scene) {
+  if (scene.bed.give_memory(scene.me(), scene.extra(), Scene::kExtra, pcie::kReadWrite).empty())
+    return skipped("no memory to give");
+  const auto place = scene.bed.place_of(scene.me(), scene.extra());
+  if (start_writes(scene, scene.extra().bits()) == 0) return skipped("no access could be held");
+  const auto done = scene.bed.take_memory(scene.me(), scene.extra(), Scene::kExtra);
+  for (int i = 0; i < 600 && !*done; ++i) scene.bed.turn();
+  if (!*done || !place) return skipped("the memory is not taken back");
+  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, *place);
+  if (!next) return skipped("the host does not use that memory again");
+  const Canary target(next->at, next->bytes, 92);
+  scene.bed.hold(scene.me(), false);
+  const std::size_t late = scene.bed.land();
+  scene.run(2);
+  return judge(!target.untouched(), fmt::format("{} late accesses, in the next owner's memory", late),
+               "the unmap was answered when nothing was under way");
+}
+
+Verdict killed_in_flight(Scene& scene) {
+  const auto place = scene.bed.place_of(scene.me(), Gpa(0));
+  const std::uint64_t buffers = scene.self().memory / 2;
+  if (!place || start_writes(scene, buffers) == 0) return skipped("no access could be held");
+  std::optional<Placed> next;
+  std::optional<Canary> target;
+  // The host gives the memory to the next one as soon as it is free.
+  scene.bed.every_turn([&] {
+    if (next) return;
+    next = scene.bed.place(scene.self().host, scene.self().memory, *place);
+    if (next) target.emplace(next->at, next->bytes.subspan(buffers, kFrames * 4096), 93);
+  });
+  const auto gone = scene.bed.detach(scene.me());
+  for (int i = 0; i < 600 && !*gone; ++i) {
+    scene.bed.step();
+    if (next) {
+      scene.bed.hold(scene.me(), false);
+      (void)scene.bed.land();
+    }
+  }
+  scene.bed.every_turn({});
+  if (!target) return skipped("the host does not use that memory again");
+  return judge(!target->untouched(), "late writes of a dead VM landed in the next owner's memory",
+               "the memory was free when nothing was under way");
+}
+
+// The frame is looked at under its own address and sent under another: if the device reads it twice.
+Verdict changed_after_check(Scene& scene) {
+  const auto victim = scene.parts.sibling ? scene.parts.sibling : scene.parts.stranger;
+  if (!victim) return skipped("nobody else's address to send under");
+  scene.refresh(scene.me());
+  const client::GuestMemory buffer = scene.own(scene.me(), 1024);
+  const Frame honest = scene.frame_to(Scene::outside(), scene.self().mac, 900);
+  const Frame forged = scene.frame_to(Scene::outside(), scene.guest(*victim).mac, 900);
+  std::ranges::copy(honest, buffer.bytes.begin());
+  // Descriptors, headers, the rest: another processor of the guest rewrites between the last two.
+  unsigned accesses = 0;
+  scene.bed.meanwhile(scene.me(), [&] {
+    if (++accesses == 3) std::ranges::copy(forged, buffer.bytes.begin());
+  });
+  scene.rings(scene.me()).transmit(std::array{client::TxPiece{buffer.base, 900}});
+  scene.run();
+  scene.bed.meanwhile(scene.me(), {});
+  bool seen = false;
+  for (const Frame& frame : scene.seen_by_wire())
+    seen |= frame.size() == forged.size() && std::equal(frame.begin(), frame.begin() + 14, forged.begin());
+  if (accesses < 3) return skipped("the device reads the frame in one access");
+  return judge(seen, "the frame was checked under one address and sent under another",
+               "what was checked is what was sent");
+}
+
+constexpr std::array kAttacks = {
+    Attack{"D7",
+           "an unmap while writes are under way",
+           Party::vf,
+           {{}, Mutant::no_drain},
+           unmap_in_flight,
+           true},
+    Attack{"D8",
+           "a frame that changes after it was checked",
+           Party::vf,
+           {{}, Mutant::no_snapshot},
+           changed_after_check,
+           true},
+    Attack{"L3",
+           "a VM that is killed while writes are under way",
+           Party::vf,
+           {{}, Mutant::no_quiesce},
+           killed_in_flight,
+           true},
+};
+
+}  // namespace
+
+std::span<const Attack> hand_over_attacks() {
+  return kAttacks;
+}
+
+}  // namespace ladon::attack
