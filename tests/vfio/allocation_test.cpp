@@ -1,24 +1,6 @@
 // Register accesses allocate nothing: counted with the program's own operator new.
-#include <cstdlib>
-#include <new>
-
+#include "fakes/count_allocations.h"
 #include "fixture.h"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace ladon::vfio {
 namespace {
@@ -33,9 +15,9 @@ TEST_F(ServerTest, RegisterAccessesAllocateNothing) {
   std::array<std::byte, 1024> replies;
   for (int round = 0; round < 20; ++round) {
     ASSERT_EQ(client.send_some(accesses), accesses.size());
-    const std::size_t before = allocations;
+    const std::size_t before = fakes::allocations;
     turn();
-    EXPECT_EQ(allocations, before) << "round " << round;
+    EXPECT_EQ(fakes::allocations, before) << "round " << round;
     ASSERT_EQ(::recv(client.fd(), replies.data(), replies.size(), 0), 3 * 16 + 3 * 16 + 4 + 256);
   }
   EXPECT_EQ(device.reads, 40u);
