@@ -61,9 +61,10 @@ Verdict number_of_vfs(Scene& scene) {
   const pcie::Bdf pf = scene.bed.nics()[scene.self().nic].pf;
   const auto sriov = sriov_of(scene, pf);
   if (!sriov) return skipped("the NIC has no SR-IOV");
-  const bool taken = takes(scene, {.function = pf, .offset = at(*sriov, pci::kSriovControl), .value = 0}) |
-                     takes(scene, {.function = pf, .offset = at(*sriov, pci::kSriovNumVfs), .value = 0xFFFF});
-  return verdict(scene, taken, "how many VFs there are");
+  const bool control = takes(scene, {.function = pf, .offset = at(*sriov, pci::kSriovControl), .value = 0});
+  const bool number =
+      takes(scene, {.function = pf, .offset = at(*sriov, pci::kSriovNumVfs), .value = 0xFFFF});
+  return verdict(scene, control || number, "how many VFs there are");
 }
 
 Verdict vf_bars(Scene& scene) {

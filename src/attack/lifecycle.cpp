@@ -68,7 +68,7 @@ Verdict freed_page(Scene& scene, std::string_view what) {
   scene.write_by_dma(scene.me(), Iova(scene.extra().bits()), kWord);
   if (!place || !finished(scene, scene.bed.take_memory(scene.me(), scene.extra(), Scene::kExtra)))
     return skipped("the memory is not taken back");
-  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, *place);
+  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, place);
   if (!next) return skipped("the host does not use that memory again");
   const Canary target(next->at, next->bytes.first(4096), 91);
   unsigned late = 0;

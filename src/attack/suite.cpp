@@ -1,5 +1,7 @@
 #include "attack/suite.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <stdexcept>
@@ -36,7 +38,8 @@ void attribute(Result& result, const Testbed& bed, std::size_t first_refusal, co
     const bool mistake = result.attack->by == Party::mh;
     if ((old != before.end() && old->second == count) || (who != attacker && !mistake)) continue;
     if (reason == kNegotiation) continue;
-    result.by = where + ": " + reason, result.attributed_to = attacker;
+    result.by = fmt::format("{}: {}", where, reason);
+    result.attributed_to = attacker;
     return;
   }
 }

@@ -102,7 +102,7 @@ std::expected<void, VfError> VfDriver::open() {
     tx_.push_back(std::move(*tx));
     auto rx = RxRing::make(registers_, q, options_.rx, arena_);
     if (!rx) return std::unexpected(rx.error());
-    rx_.push_back(std::move(*rx));
+    rx_.push_back(*rx);
   }
   for (TxRing& ring : tx_)
     if (const auto done = ring.start(); !done) return done;
