@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "app/commands.h"
+#include "app/attack_matrix.h"
 #include "attack/suite.h"
 #include "base/table.h"
 #include "machine/attack_rack.h"
@@ -36,21 +36,21 @@ json left_out_json() {
 }
 
 void print_text(const std::vector<attack::Result>& results, double seconds) {
-  Table table({{"id"},
-               {"attack"},
-               {"by"},
-               {"result"},
-               {"refused by"},
-               {"attributed to"},
-               {"lost", Align::right},
-               {"seen"}});
-  for (const auto& result : results)
+  Table table(
+      {{"id"}, {"attack"}, {"by"}, {"result"}, {"refused by"}, {"attributed to"}, {"lost", Align::right}});
+  Table seen({{"id"}, {"result"}, {"seen"}});
+  for (const auto& result : results) {
+    const bool refused = result.outcome == Outcome::refused;
     table.add_row({std::string(result.attack->id), std::string(result.attack->title),
                    std::string(name(result.attack->by)), std::string(name(result.outcome)),
-                   result.outcome == Outcome::refused ? result.by : "",
-                   result.outcome == Outcome::refused ? result.attributed_to : "",
-                   std::to_string(result.collateral_packets), result.reason});
-  fmt::print("{}\nLeft out\n\n", table.to_string());
+                   refused ? result.by : "", refused ? result.attributed_to : "",
+                   std::to_string(result.collateral_packets)});
+    if (!refused)
+      seen.add_row({std::string(result.attack->id), std::string(name(result.outcome)), result.reason});
+  }
+  fmt::print("{}\n", table.to_string());
+  if (seen.rows() != 0) fmt::print("{}\n", seen.to_string());
+  fmt::print("Left out\n\n");
   Table rest({{"id"}, {"attack"}, {"reason"}});
   for (const auto& row : attack::left_out())
     rest.add_row({std::string(row.id), std::string(row.title), std::string(row.reason)});
@@ -69,20 +69,22 @@ int attack(const AttackOptions& options, const Common& common) {
   const auto build = [&](const attack::Conditions& conditions) {
     return machine::AttackRack::build(*rack, conditions);
   };
+  std::vector<attack::Attack> wanted = attack::catalogue();
+  std::erase_if(wanted, [&](const auto& one) { return !options.only.empty() && one.id != options.only; });
+  if (wanted.empty()) {
+    common.log.error("there is no attack {}", options.only);
+    return kBadInput;
+  }
+  if (options.matrix) return attack_matrix(build, wanted, common);
   const auto begin = std::chrono::steady_clock::now();
   std::vector<attack::Result> results;
-  for (const auto& one : attack::catalogue()) {
-    if (!options.only.empty() && one.id != options.only) continue;
+  for (const auto& one : wanted) {
     auto result = try_attack(build, one);
     if (!result) {
       common.log.error("{}: {}", one.id, result.error());
       return kFinding;
     }
     results.push_back(std::move(*result));
-  }
-  if (results.empty()) {
-    common.log.error("there is no attack {}", options.only);
-    return kBadInput;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (common.json) {

@@ -48,7 +48,8 @@ struct AuditOptions {
 
 struct AttackOptions {
   std::string rack;
-  std::string only;  // id of one attack; empty: all
+  std::string only;     // id of one attack; empty: all
+  bool matrix = false;  // under every set of defences
 };
 [[nodiscard]] int attack(const AttackOptions& options, const Common& common);
 

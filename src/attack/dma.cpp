@@ -64,13 +64,13 @@ Verdict rest_of_page(Scene& scene) {
   const auto space = bridge.create_domain();
   if (!space) return skipped("its host gives no I/O space");
   (void)bridge.detach(scene.self().proxy);
-  constexpr Iova kBuffer{0x10'0000'0000 + kHalf};
+  const Iova buffer(scene.extra().bits() + kHalf);
   const auto mapped =
-      bridge.map(*space, kBuffer, BusAddr(target.at().bits() + kHalf), kHalf, pcie::kReadWrite);
+      bridge.map(*space, buffer, BusAddr(target.at().bits() + kHalf), kHalf, pcie::kReadWrite);
   (void)bridge.attach(*space, scene.self().proxy);
   std::array<std::byte, Canary::kSecret> first{};
   const bool read = scene.bed.emit_read(
-      scene.self().nic, {.rid = scene.self().rid, .address = Iova(kBuffer.bits() - kHalf)}, first);
+      scene.self().nic, {.rid = scene.self().rid, .address = Iova(buffer.bits() - kHalf)}, first);
   Verdict verdict = judge(read && target.is_in(first), "the half of the page that was not granted was read",
                           mapped ? "the other half of the page stayed closed" : "half a page is not mapped");
   if (!mapped) {

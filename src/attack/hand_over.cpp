@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "attack/attack.h"
 
@@ -39,7 +40,7 @@ Verdict unmap_in_flight(Scene& scene) {
   const auto done = scene.bed.take_memory(scene.me(), scene.extra(), Scene::kExtra);
   for (int i = 0; i < 600 && !*done; ++i) scene.bed.turn();
   if (!*done || !place) return skipped("the memory is not taken back");
-  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, *place);
+  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, place);
   if (!next) return skipped("the host does not use that memory again");
   const Canary target(next->at, next->bytes, 92);
   scene.bed.hold(scene.me(), false);
@@ -58,7 +59,7 @@ Verdict killed_in_flight(Scene& scene) {
   // The host gives the memory to the next one as soon as it is free.
   scene.bed.every_turn([&] {
     if (next) return;
-    next = scene.bed.place(scene.self().host, scene.self().memory, *place);
+    next = scene.bed.place(scene.self().host, scene.self().memory, place);
     if (next) target.emplace(next->at, next->bytes.subspan(buffers, kFrames * 4096), 93);
   });
   const auto gone = scene.bed.detach(scene.me());
@@ -75,29 +76,35 @@ Verdict killed_in_flight(Scene& scene) {
                "the memory was free when nothing was under way");
 }
 
-// The frame is looked at under its own address and sent under another: if the device reads it twice.
+// The frame is looked at under its own address, and changed before it is written to its receiver.
 Verdict changed_after_check(Scene& scene) {
-  const auto victim = scene.parts.sibling ? scene.parts.sibling : scene.parts.stranger;
-  if (!victim) return skipped("nobody else's address to send under");
+  const auto receiver = scene.parts.sibling ? scene.parts.sibling : scene.parts.stranger;
+  if (!receiver) return skipped("the rack has no other guest");
   scene.refresh(scene.me());
   const client::GuestMemory buffer = scene.own(scene.me(), 1024);
-  const Frame honest = scene.frame_to(Scene::outside(), scene.self().mac, 900);
-  const Frame forged = scene.frame_to(Scene::outside(), scene.guest(*victim).mac, 900);
+  const MacAddress to = scene.guest(*receiver).mac;
+  const Frame honest = scene.frame_to(to, scene.self().mac, 900);
+  const Frame forged = scene.frame_to(to, Scene::outside(), 900);
   std::ranges::copy(honest, buffer.bytes.begin());
-  // Descriptors, headers, the rest: another processor of the guest rewrites between the last two.
-  unsigned accesses = 0;
-  scene.bed.meanwhile(scene.me(), [&] {
-    if (++accesses == 3) std::ranges::copy(forged, buffer.bytes.begin());
+  scene.leave_out(*receiver);
+  unsigned reads = 0;
+  bool changed = false;
+  // Another processor of the guest: when descriptor and headers are read, and the receiver is written.
+  scene.bed.meanwhile(scene.me(), [&](Testbed::Access access) {
+    reads += access.own && !access.write ? 1 : 0;
+    const bool checked = reads >= 3 || (reads == 2 && !access.own && access.write);
+    if (checked && !std::exchange(changed, true)) std::ranges::copy(forged, buffer.bytes.begin());
   });
   scene.rings(scene.me()).transmit(std::array{client::TxPiece{buffer.base, 900}});
   scene.run();
   scene.bed.meanwhile(scene.me(), {});
+  if (!changed) return skipped("nobody was written to while the frame was under way");
   bool seen = false;
-  for (const Frame& frame : scene.seen_by_wire())
-    seen |= frame.size() == forged.size() && std::equal(frame.begin(), frame.begin() + 14, forged.begin());
-  if (accesses < 3) return skipped("the device reads the frame in one access");
-  return judge(seen, "the frame was checked under one address and sent under another",
-               "what was checked is what was sent");
+  while (const auto got = scene.driver(*receiver).rx().receive())
+    seen |= got->bytes.size() == forged.size() &&
+            std::equal(forged.begin(), forged.begin() + 14, got->bytes.begin());
+  return judge(seen, "a frame was checked under one address and delivered under another",
+               "what was checked is what was delivered");
 }
 
 constexpr std::array kAttacks = {

@@ -33,8 +33,8 @@ Verdict read_vf_registers(Scene& scene) {
   if (!victim) return skipped("the rack has no other guest");
   scene.mark_registers(*victim);
   const Frame seen =
-      scene.read_by_dma(scene.me(), Iova(scene.guest(*victim).registers.bits() + Scene::kMarkedRegister), 8);
-  return judge(seen.size() == 8 && load_le<std::uint32_t>(seen.data()) == Scene::kMark,
+      scene.read_by_dma(scene.me(), Iova(scene.guest(*victim).registers.bits() + Scene::kMarkedRegister), 64);
+  return judge(seen.size() == 64 && load_le<std::uint32_t>(seen.data()) == Scene::kMark,
                "another VF's registers were read", "no register was read");
 }
 

@@ -74,18 +74,17 @@ Verdict fault_storm(Scene& scene) {
   const Guest& neighbour = scene.guest(*other);
   constexpr Iova kNowhere{std::uint64_t{1} << 52};
   std::array<std::byte, 4> word{};
+  // A neighbour's one mistake: whether some log names it.
+  const auto mistake = [&] {
+    const std::size_t before = scene.bed.logged(neighbour.name);
+    (void)scene.bed.emit_write(neighbour.nic, {.rid = neighbour.rid, .address = kNowhere}, word);
+    scene.bed.turn();
+    return scene.bed.logged(neighbour.name) != before;
+  };
+  if (!mistake()) return judge(false, "", "what a neighbour does is in no log, storm or not");
   for (int i = 0; i < 600; ++i)
     (void)scene.bed.emit_write(scene.self().nic, {.rid = scene.self().rid, .address = kNowhere}, word);
-  (void)scene.bed.emit_write(neighbour.nic, {.rid = neighbour.rid, .address = kNowhere}, word);
-  scene.bed.turn();
-  bool recorded = false, refused = false;
-  for (const Refusal& one : scene.bed.refusals()) {
-    refused |= one.who == neighbour.name;
-    recorded |= one.who == neighbour.name && one.logged;
-  }
-  // Without an IOMMU that refuses there is no log to fill.
-  if (!refused) return judge(false, "", "nothing was refused, and so nothing hidden");
-  return judge(!recorded, "a neighbour's fault is missing from the log",
+  return judge(!mistake(), "a neighbour's fault is missing from the log",
                "the neighbour's fault is in the log");
 }
 

@@ -70,9 +70,8 @@ struct Interrupt {
 
 // An access that a table refused.
 struct Refusal {
-  std::string by;       // "ch1/iommu/DMA remapping: not mapped"
-  std::string who;      // the tenant whose requester ID it carried, as that component saw it
-  bool logged = false;  // in a host's fault log, under that name
+  std::string by;   // "ch1/iommu/DMA remapping: not mapped"
+  std::string who;  // the tenant whose requester ID it carried, as that component saw it
 };
 // Something that a VF or a piece of software counted against a tenant.
 struct Count {
@@ -137,8 +136,12 @@ class Testbed {
   // A request of a NIC, whatever the requester ID; true if the bytes have moved.
   virtual bool emit_write(std::uint16_t nic, const Request& request, ConstBytes bytes) = 0;
   virtual bool emit_read(std::uint16_t nic, const Request& request, Bytes into) = 0;
-  // What happens between two accesses of this VF (racks with watched DMA).
-  virtual void meanwhile(std::size_t guest, std::function<void()> then) = 0;
+  // What this guest's other processors do while its VF is at work: called before every DMA access of any VF
+  // (racks with watched DMA). Empty: nothing more.
+  struct Access {
+    bool own = false, write = false;  // of this guest's VF
+  };
+  virtual void meanwhile(std::size_t guest, std::function<void(Access)> then) = 0;
   // From now on this VF's accesses are resolved at once and land with land() (racks with watched DMA), or
   // when somebody waits for them long enough.
   virtual void hold(std::size_t guest, bool held) = 0;
@@ -160,9 +163,15 @@ class Testbed {
   [[nodiscard]] virtual const std::vector<Interrupt>& interrupts() const = 0;
   [[nodiscard]] virtual const std::vector<Refusal>& refusals() const = 0;
   [[nodiscard]] virtual std::vector<Count> counts() const = 0;
+  // How often the hosts' fault logs have named this tenant.
+  [[nodiscard]] virtual std::size_t logged(const std::string& who) const = 0;
   [[nodiscard]] virtual bool quarantined(std::size_t guest) const = 0;
   // Tables passed on a DMA write's way to the guest's first page.
   [[nodiscard]] virtual std::size_t hops(std::size_t guest) const = 0;
+  // So many DMA addresses of this guest's, through the tables, and as a port remembers them: to be timed.
+  // False if one was refused.
+  [[nodiscard]] virtual bool resolve_many(std::size_t guest, std::uint32_t count) const = 0;
+  [[nodiscard]] virtual bool look_up_many(std::size_t guest, std::uint32_t count) = 0;
 };
 
 // How a rack is built for one attack.

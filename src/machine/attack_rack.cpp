@@ -87,15 +87,15 @@ HardwareHooks AttackRack::hooks() {
               },
           .nic =
               [this](nic::NicOptions& options) {
-                options.mutations.pass_reserved = conditions_.mutant == Mutant::pass_reserved;
+                options.mutations = {.pass_reserved = conditions_.mutant == Mutant::pass_reserved,
+                                     .no_snapshot = conditions_.mutant == Mutant::no_snapshot};
               },
           .port = [this](const fabric::FunctionId& who, pcie::DmaPort& port) { return watch(who, port); }};
 }
 
 pcie::DmaPort* AttackRack::watch(const fabric::FunctionId& who, pcie::DmaPort& port) {
   if (!conditions_.watched_dma || who.function == 0) return &port;
-  watched_.push_back(
-      {who, std::make_unique<WatchedPort>(who, port, conditions_.mutant == Mutant::no_snapshot)});
+  watched_.push_back({who, std::make_unique<WatchedPort>(who, port)});
   return watched_.back().port.get();
 }
 
@@ -230,11 +230,8 @@ void AttackRack::collect_faults() {
   for (std::size_t d = 0; d < rack_.hosts.size(); ++d) {
     const pcie::Domain domain{static_cast<std::uint16_t>(d)};
     if (hardware_->fabric().fault_log(domain).kept() == 0) continue;
-    for (const host::Fault& fault : hardware_->host(domain).publish_faults()) {
-      const std::string who = tenant(domain, fault.rid.bdf);
-      for (attack::Refusal& refusal : refusals_)
-        if (refusal.by == fault.reason && refusal.who == who) refusal.logged = true;
-    }
+    for (const host::Fault& fault : hardware_->host(domain).publish_faults())
+      ++logged_[tenant(domain, fault.rid.bdf)];
   }
 }
 

@@ -64,7 +64,7 @@ class AttackRack final : public attack::Testbed {
 
   bool emit_write(std::uint16_t nic, const attack::Request& request, ConstBytes bytes) override;
   bool emit_read(std::uint16_t nic, const attack::Request& request, Bytes into) override;
-  void meanwhile(std::size_t guest, std::function<void()> then) override;
+  void meanwhile(std::size_t guest, std::function<void(Access)> then) override;
   void hold(std::size_t guest, bool held) override;
   std::size_t land() override;
 
@@ -81,8 +81,11 @@ class AttackRack final : public attack::Testbed {
   [[nodiscard]] const std::vector<attack::Interrupt>& interrupts() const override { return interrupts_; }
   [[nodiscard]] const std::vector<attack::Refusal>& refusals() const override { return refusals_; }
   [[nodiscard]] std::vector<attack::Count> counts() const override;
+  [[nodiscard]] std::size_t logged(const std::string& who) const override;
   [[nodiscard]] bool quarantined(std::size_t guest) const override;
   [[nodiscard]] std::size_t hops(std::size_t guest) const override;
+  [[nodiscard]] bool resolve_many(std::size_t guest, std::uint32_t count) const override;
+  [[nodiscard]] bool look_up_many(std::size_t guest, std::uint32_t count) override;
 
  private:
   class SeatMmio;
@@ -148,11 +151,13 @@ class AttackRack final : public attack::Testbed {
   std::vector<std::string> host_names_;
   std::vector<attack::Guest> guests_;
   std::vector<Seat> seats_;
-  std::vector<MemoryFile> placed_;
+  std::vector<MemoryFile> placed_;  // mapped here for as long as the rack lives
   std::function<void()> task_;
   bool in_task_ = false;
   std::vector<attack::Interrupt> interrupts_;
   std::vector<attack::Refusal> refusals_;
+  std::map<std::string, std::size_t> logged_;  // by tenant
+  std::unique_ptr<LivePort> timed_;
 };
 
 }  // namespace ladon::machine

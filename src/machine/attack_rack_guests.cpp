@@ -53,6 +53,8 @@ std::expected<void, std::string> AttackRack::attach_guests() {
 
 bool AttackRack::attach(std::size_t guest) {
   Seat& seat = seats_[guest];
+  // Whoever looked at a former guest's memory may go on looking.
+  for (auto& [at, file] : seat.memory) placed_.push_back(std::move(file));
   seat.memory.clear();
   seat.slot->attached();
   const std::uint16_t command = spec::pci::kCommandMemory | spec::pci::kCommandBusMaster;

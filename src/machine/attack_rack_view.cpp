@@ -85,8 +85,16 @@ WatchedPort* AttackRack::watched(std::size_t guest) {
   return nullptr;
 }
 
-void AttackRack::meanwhile(std::size_t guest, std::function<void()> then) {
-  if (WatchedPort* port = watched(guest)) port->meanwhile(std::move(then));
+void AttackRack::meanwhile(std::size_t guest, std::function<void(Access)> then) {
+  WatchedPort* const own = watched(guest);
+  if (own == nullptr) return;
+  for (const auto& watched : watched_) {
+    if (then)
+      watched.port->before_each(
+          [then, is_own = watched.port.get() == own](bool write) { then({.own = is_own, .write = write}); });
+    else
+      watched.port->before_each({});
+  }
 }
 
 void AttackRack::hold(std::size_t guest, bool held) {
@@ -190,6 +198,11 @@ std::vector<attack::Count> AttackRack::counts() const {
   return all;
 }
 
+std::size_t AttackRack::logged(const std::string& who) const {
+  const auto found = logged_.find(who);
+  return found == logged_.end() ? 0 : found->second;
+}
+
 bool AttackRack::quarantined(std::size_t guest) const {
   return service_->pf(guests_[guest].nic).quarantined(guests_[guest].vf);
 }
@@ -199,6 +212,37 @@ std::size_t AttackRack::hops(std::size_t guest) const {
   return hardware_->live()
       .probe(emitted(who.nic, {.rid = who.rid, .address = Iova(0)}, 64, pcie::Access::write))
       .hops.size();
+}
+
+// Over 16 MiB of the guest's memory, page by page.
+constexpr std::uint64_t kSpread = 16u << 20;
+
+bool AttackRack::resolve_many(std::size_t guest, std::uint32_t count) const {
+  const attack::Guest& who = guests_[guest];
+  const auto tables = hardware_->fabric().tables();
+  pcie::Transaction access = emitted(who.nic, {.rid = who.rid, .address = Iova(0)}, 64, pcie::Access::write);
+  std::uint64_t reached = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    access.address = Iova(i * std::uint64_t{4096} % kSpread);
+    reached += fabric::resolve(*tables, access).refused() ? 0 : 1;
+  }
+  return reached == count;
+}
+
+bool AttackRack::look_up_many(std::size_t guest, std::uint32_t count) {
+  const attack::Guest& who = guests_[guest];
+  if (!timed_) {
+    timed_ =
+        std::make_unique<LivePort>(fabric::FunctionId{.index = who.nic, .function = function_of(who.vf)});
+    timed_->connect(hardware_->live());
+    std::array<std::byte, 64> bytes{};
+    for (std::uint64_t at = 0; at < kSpread; at += 4096) (void)timed_->read(Iova(at), bytes, 0);
+  }
+  std::uint32_t known = 0;
+  for (std::uint32_t i = 0; i < count; ++i)
+    known +=
+        timed_->direct(Iova(i * std::uint64_t{4096} % kSpread), 64, pcie::Access::write) != nullptr ? 1 : 0;
+  return known == count;
 }
 
 }  // namespace ladon::machine

@@ -6,29 +6,17 @@ namespace ladon::machine {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::size_t kFetchesKept = 8;
 
 }  // namespace
 
-void WatchedPort::between() {
-  if (meanwhile_) meanwhile_();
-  if (!refetch_) return;
-  for (const Fetched& fetched : fetched_) (void)port_.read(fetched.from, fetched.into, 0);
-}
-
 pcie::DmaStatus WatchedPort::issue_read(Iova from, Bytes into, pcie::DmaTag tag) {
-  between();
+  if (before_) before_(false);
   if (held_) return issue(from, {.pieces = {}, .into = into, .from = {}, .write = false, .tag = tag});
-  const auto status = port_.read(from, into, tag);
-  if (refetch_ && status == pcie::DmaStatus::done) {
-    if (fetched_.size() == kFetchesKept) fetched_.erase(fetched_.begin());
-    fetched_.push_back({from, into});
-  }
-  return status;
+  return port_.read(from, into, tag);
 }
 
 pcie::DmaStatus WatchedPort::issue_write(Iova to, ConstBytes from, pcie::DmaTag tag) {
-  between();
+  if (before_) before_(true);
   if (held_) return issue(to, {.pieces = {}, .into = {}, .from = from, .write = true, .tag = tag});
   return port_.write(to, from, tag);
 }

@@ -13,14 +13,12 @@ namespace ladon::machine {
 
 class WatchedPort final : public pcie::DmaPort {
  public:
-  // `refetch`: what an access has read is read once more when the next one comes, as if the device looked at
-  // the guest's memory instead of a copy of its own.
-  WatchedPort(fabric::FunctionId who, pcie::DmaPort& port, bool refetch)
-      : who_(who), port_(port), refetch_(refetch) {}
+  WatchedPort(fabric::FunctionId who, pcie::DmaPort& port) : who_(who), port_(port) {}
   // Both are built before the function and the fabric that they lie between.
   void connect(Live& live, pcie::DmaClient& client) { live_ = &live, client_ = &client; }
 
-  void meanwhile(std::function<void()> then) { meanwhile_ = std::move(then); }
+  // Called before every access, with whether it is a write.
+  void before_each(std::function<void(bool write)> then) { before_ = std::move(then); }
   // From now on an access is resolved when it is issued and lands in land().
   void hold(bool held) { held_ = held; }
   [[nodiscard]] std::size_t under_way() const { return pending_.size(); }
@@ -47,21 +45,15 @@ class WatchedPort final : public pcie::DmaPort {
     bool write = false;
     pcie::DmaTag tag{};
   };
-  struct Fetched {
-    Iova from;
-    Bytes into;
-  };
   pcie::DmaStatus issue(Iova at, Pending access);
-  void between();
 
   fabric::FunctionId who_;
   pcie::DmaPort& port_;
-  bool refetch_, held_ = false;
+  bool held_ = false;
   Live* live_ = nullptr;
   pcie::DmaClient* client_ = nullptr;
-  std::function<void()> meanwhile_;
+  std::function<void(bool)> before_;
   std::deque<Pending> pending_;
-  std::vector<Fetched> fetched_;
 };
 
 }  // namespace ladon::machine

@@ -41,6 +41,7 @@ class Engine {
   [[nodiscard]] Vf& vf(std::uint16_t index) { return *vfs_[index]; }
   [[nodiscard]] const Vf& vf(std::uint16_t index) const { return *vfs_[index]; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] const NicOptions::Mutations& mutations() const { return mutations_; }
   [[nodiscard]] PacketMemory& packet_memory() { return packet_memory_; }
   [[nodiscard]] Switch& fabric() { return switch_; }
   [[nodiscard]] WirePort& wire() { return wire_; }

@@ -16,6 +16,7 @@ struct NicOptions {
   // Checks left out, to show what they are worth: never in a rack that is to hold.
   struct Mutations {
     bool pass_reserved = false;  // link-local frames pass the switch
+    bool no_snapshot = false;    // headers are taken from the guest's memory again after they were checked
   } mutations = {};
 };
 

@@ -70,6 +70,8 @@ class TxQueue {
   bool issue_reads();
   bool snapshot(const TxPacket& packet);
   Moved send(const TxPacket& packet);
+  // NicOptions::Mutations::no_snapshot.
+  void look_again(const TxPacket& packet);
   Moved send_whole(const TxPacket& packet);
   Moved send_segments(const TxPacket& packet);
   void slice(std::uint32_t offset, std::uint32_t length);

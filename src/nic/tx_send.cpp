@@ -33,7 +33,15 @@ TxQueue::Moved TxQueue::send(const TxPacket& packet) {
       return Moved::done;
     }
   }
+  if (vf_.engine().mutations().no_snapshot) [[unlikely]]
+    look_again(packet);
   return packet.segment ? send_segments(packet) : send_whole(packet);
+}
+
+void TxQueue::look_again(const TxPacket& packet) {
+  const TxFragment& first = batch_.fragments[packet.first_fragment];
+  const std::size_t length = std::min<std::size_t>(first.length, head_length_);
+  (void)vf_.port().read(Iova(first.address), Bytes(head_bytes_).first(length), 0);
 }
 
 TxQueue::Moved TxQueue::send_whole(const TxPacket& packet) {
