@@ -1,6 +1,7 @@
 #include "attack/matrix.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ladon::attack {
 namespace {
@@ -29,7 +30,7 @@ std::vector<OffSet> smallest(const Outcomes& outcomes) {
       if (less != off && OffSet(less).within(OffSet(off)) && succeeds(outcomes, OffSet(less))) least = false;
     if (least) found.emplace_back(off);
   }
-  std::ranges::stable_sort(found, {}, [](OffSet set) { return set.size(); });
+  std::ranges::sort(found, {}, [](OffSet set) { return std::pair(set.size(), set.bits); });
   return found;
 }
 
