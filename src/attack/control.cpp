@@ -18,12 +18,12 @@ namespace regs = spec::ixgbevf;
 namespace pf = spec::pf;
 
 Verdict foreign_address(Scene& scene) {
-  const auto victim = scene.parts.sibling ? scene.parts.sibling : scene.parts.stranger;
-  if (!victim) return skipped("the rack has no other guest");
+  const auto victim = scene.parts.peer;
+  if (!victim) return skipped("no other guest has a VF of this NIC");
   (void)scene.driver(scene.me()).set_mac(scene.guest(*victim).mac);
   const Frame frame = scene.frame_to(scene.guest(*victim).mac, Scene::outside(), 90);
   bool received = false;
-  scene.bed.inject(frame);
+  scene.bed.inject(scene.guest(*victim).nic, frame);
   scene.run();
   while (const auto got = scene.driver(scene.me()).rx().receive()) received |= got->bytes == frame;
   return judge(received, "a VF received frames for another's address", "the address stays another's");

@@ -21,7 +21,7 @@ std::size_t start_writes(Scene& scene, std::uint64_t buffers) {
   scene.rings(scene.me()).receive_into(at);
   scene.bed.hold(scene.me(), true);
   const Frame frame = scene.frame_to(scene.self().mac, Scene::outside(), 800);
-  for (std::size_t i = 0; i < kFrames; ++i) scene.bed.inject(frame);
+  for (std::size_t i = 0; i < kFrames; ++i) scene.bed.inject(scene.self().nic, frame);
   // Descriptors first: what they ask for is then under way.
   std::size_t descriptors = 0;
   for (int i = 0; i < 4 && descriptors == 0; ++i) {
@@ -78,8 +78,8 @@ Verdict killed_in_flight(Scene& scene) {
 
 // The frame is looked at under its own address, and changed before it is written to its receiver.
 Verdict changed_after_check(Scene& scene) {
-  const auto receiver = scene.parts.sibling ? scene.parts.sibling : scene.parts.stranger;
-  if (!receiver) return skipped("the rack has no other guest");
+  const auto receiver = scene.parts.peer;
+  if (!receiver) return skipped("no other guest has a VF of this NIC");
   scene.refresh(scene.me());
   const client::GuestMemory buffer = scene.own(scene.me(), 1024);
   const MacAddress to = scene.guest(*receiver).mac;

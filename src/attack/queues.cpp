@@ -25,8 +25,8 @@ bool wire_saw(Scene& scene, const Frame& wanted) {
 
 // It takes no frames; whoever sends to it must not have to wait.
 Verdict no_buffers(Scene& scene) {
-  const auto sender = other_guest(scene);
-  if (!sender) return skipped("the rack has no other guest");
+  const auto sender = scene.parts.peer;
+  if (!sender) return skipped("no other guest has a VF of this NIC");
   const std::array one = {scene.own(scene.me(), RawRings::kBuffer).base};
   scene.rings(scene.me()).receive_into(one);
   auto& tx = scene.driver(*sender).tx();

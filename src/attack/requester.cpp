@@ -46,6 +46,7 @@ Verdict sibling_identity(Scene& scene) {
   if (!scene.parts.sibling || !scene.parts.stranger)
     return skipped("the rack has no sibling or no other host");
   const Guest& sibling = scene.guest(*scene.parts.sibling);
+  if (sibling.nic != scene.self().nic) return skipped("the host's two VMs have VFs of two NICs");
   const Canary own = scene.canary_of(*scene.parts.sibling);
   const bool as_sibling =
       reaches(scene, own, {.rid = sibling.rid, .address = Iova(sibling.memory - own.size())});

@@ -43,9 +43,12 @@ Cast cast(const Testbed& bed) {
   Cast parts;
   const auto& guests = bed.guests();
   const auto beside = [&](std::size_t one) -> std::optional<std::size_t> {
+    std::optional<std::size_t> found;
     for (std::size_t i = 0; i < guests.size(); ++i)
-      if (i != one && guests[i].vm && guests[i].host == guests[one].host) return i;
-    return std::nullopt;
+      if (i != one && guests[i].vm && guests[i].host == guests[one].host &&
+          (!found || guests[i].nic == guests[one].nic))
+        found = i;
+    return found;
   };
   for (std::size_t i = 0; i < guests.size(); ++i) {
     if (guests[i].host == pcie::kManagementDomain || !guests[i].vm) continue;
@@ -61,6 +64,10 @@ Cast cast(const Testbed& bed) {
     if (host == pcie::kManagementDomain || host == guests[*parts.attacker].host) continue;
     if (!parts.stranger || guests[*parts.stranger].host < guests[*parts.attacker].host) parts.stranger = i;
   }
+  for (std::size_t i = 0; i < guests.size(); ++i)
+    if (i != parts.attacker && guests[i].nic == guests[*parts.attacker].nic &&
+        (!parts.peer || i == parts.sibling))
+      parts.peer = i;
   return parts;
 }
 
@@ -172,7 +179,7 @@ void Scene::write_by_dma(std::size_t guest, Iova at, ConstBytes bytes) {
   rings(guest).receive_into(buffers);
   Frame frame = frame_to(this->guest(guest).mac, outside(), RawRings::kBuffer + bytes.size());
   std::ranges::copy(bytes, frame.begin() + RawRings::kBuffer);
-  bed.inject(frame);
+  bed.inject(this->guest(guest).nic, frame);
   run();
 }
 
@@ -210,7 +217,7 @@ void Scene::talk(Station& station) {
   ++station.sent;  // lost, if the ring does not take it
   (void)station.driver->tx().send(frame);
   put_header(frame, guest(station.guest).mac, outside(), kTalk);
-  bed.inject(frame);
+  bed.inject(guest(station.guest).nic, frame);
   ++station.told;
 }
 

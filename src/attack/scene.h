@@ -36,6 +36,7 @@ struct Cast {
   std::optional<std::size_t> attacker;  // a VM of a compute host, one with another VM if there is such
   std::optional<std::size_t> sibling;   // another VM of that host
   std::optional<std::size_t> stranger;  // a guest of another compute host
+  std::optional<std::size_t> peer;      // another guest with a VF of the same NIC; the sibling if it has one
 };
 [[nodiscard]] Cast cast(const Testbed& bed);
 

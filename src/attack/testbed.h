@@ -147,8 +147,8 @@ class Testbed {
   virtual void hold(std::size_t guest, bool held) = 0;
   virtual std::size_t land() = 0;  // how many
 
-  // ---- the wire
-  virtual void inject(ConstBytes frame) = 0;
+  // ---- the wires: a frame to this NIC; what all of them have sent
+  virtual void inject(std::uint16_t nic, ConstBytes frame) = 0;
   [[nodiscard]] virtual std::vector<std::vector<std::byte>> take_sent() = 0;
 
   // ---- time

@@ -68,7 +68,7 @@ class AttackRack final : public attack::Testbed {
   void hold(std::size_t guest, bool held) override;
   std::size_t land() override;
 
-  void inject(ConstBytes frame) override;
+  void inject(std::uint16_t nic, ConstBytes frame) override;
   [[nodiscard]] std::vector<std::vector<std::byte>> take_sent() override;
 
   void turn() override { (void)turn_once(); }

@@ -107,15 +107,17 @@ std::size_t AttackRack::land() {
   return landed;
 }
 
-void AttackRack::inject(ConstBytes frame) {
-  wires_.front()->in.emplace_back(frame.begin(), frame.end());
+void AttackRack::inject(std::uint16_t nic, ConstBytes frame) {
+  wires_[nic]->in.emplace_back(frame.begin(), frame.end());
 }
 
 std::vector<std::vector<std::byte>> AttackRack::take_sent() {
-  auto& out = wires_.front()->out;
-  std::vector<std::vector<std::byte>> taken(std::make_move_iterator(out.begin()),
-                                            std::make_move_iterator(out.end()));
-  out.clear();
+  std::vector<std::vector<std::byte>> taken;
+  for (const auto& wire : wires_) {
+    taken.insert(taken.end(), std::make_move_iterator(wire->out.begin()),
+                 std::make_move_iterator(wire->out.end()));
+    wire->out.clear();
+  }
   return taken;
 }
 

@@ -80,7 +80,7 @@ class Churn {
     scene_->rings(scene_->me()).receive_into(buffers);
     bed_->hold(scene_->me(), true);
     for (std::size_t i = 0; i < kFrames; ++i)
-      bed_->inject(scene_->frame_to(scene_->self().mac, Scene::outside(), 700));
+      bed_->inject(0, scene_->frame_to(scene_->self().mac, Scene::outside(), 700));
     bed_->turn();
     if (random_() % 2 == 0) (void)bed_->land();
     bed_->turn();

@@ -75,6 +75,36 @@ hosts:
   EXPECT_LT(skipped, catalogue().size() / 2);
 }
 
+// More hosts and NICs than one, of another kind, and guests that share neither.
+TEST(Suite, AttacksLargerRacks) {
+  const Build build = build_from(R"(
+name: three
+nics:
+  - {name: nic0, vfs: 4}
+  - {name: nic1, vfs: 4, device: 82599}
+hosts:
+  - {name: mh, role: management, memory: 1GiB}
+  - {name: ch1, role: compute, memory: 2GiB, vms: [{name: a, memory: 64MiB, vf: {nic: nic0, index: 0}}]}
+  - name: ch2
+    role: compute
+    memory: 2GiB
+    vms:
+      - {name: b, memory: 128MiB, vf: {nic: nic1, index: 0}}
+      - {name: c, memory: 64MiB, vf: {nic: nic0, index: 1}}
+  - {name: ch3, role: compute, memory: 2GiB, vms: [{name: d, memory: 64MiB, vf: {nic: nic1, index: 2}}]}
+)");
+  for (const Attack& attack : catalogue()) {
+    const auto result = try_attack(build, attack);
+    ASSERT_TRUE(result) << attack.id << ": " << result.error();
+    EXPECT_NE(result->outcome, Outcome::succeeded) << attack.id << ": " << result->reason;
+    EXPECT_EQ(result->collateral_packets, 0u) << attack.id;
+    if (result->outcome == Outcome::skipped) continue;
+    const auto without = try_attack(build, attack, attack.control.off, attack.control.mutant);
+    ASSERT_TRUE(without) << attack.id << ": " << without.error();
+    EXPECT_EQ(without->outcome, Outcome::succeeded) << attack.id << ": " << without->reason;
+  }
+}
+
 TEST(Suite, HasNobodyToAttackWithOnAManagementHostAlone) {
   const Build build = build_from(R"(
 name: local
