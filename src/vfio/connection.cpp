@@ -1,13 +1,5 @@
 #include "vfio/connection.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-
 namespace ladon::vfio {
 
 namespace {
@@ -15,23 +7,35 @@ namespace {
 // Long enough for all but long accesses; the buffer grows when one comes.
 constexpr std::size_t kFirstBuffer = 8192;
 
+[[nodiscard]] Refusal refusal_of(MessageSocket::Trouble trouble) {
+  switch (trouble) {
+    case MessageSocket::Trouble::descriptors_lost:
+      return Refusal::descriptors_lost;
+    case MessageSocket::Trouble::too_many_descriptors:
+      return Refusal::too_many_descriptors;
+    case MessageSocket::Trouble::output_overflow:
+      break;
+  }
+  return Refusal::output_overflow;
+}
+
 }  // namespace
 
 Connection::Connection(FileDescriptor socket, const Limits& limits, Refusals& refusals)
-    : socket_(std::move(socket)),
-      limits_(limits),
+    : socket_(std::move(socket), {.descriptors = kMaxDescriptors, .output = limits.output},
+              [&refusals](MessageSocket::Trouble trouble) { refusals.add(refusal_of(trouble)); }),
       refusals_(refusals),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kFirstBuffer)),
       capacity_(kFirstBuffer) {}
 
 Connection::Input Connection::receive() {
+  using Fill = MessageSocket::Fill;
   if (!in_body_) {
-    if (filled_ == 0) {
-      descriptors_.clear();
-      incomplete_ = false;
-    }
-    const Fill got = fill(Bytes(header_bytes_));
+    if (!in_header_) socket_.begin();
+    in_header_ = true;
+    const Fill got = socket_.fill(Bytes(header_bytes_));
     if (got != Fill::full) return got == Fill::partial ? Input::nothing : Input::closed;
+    in_header_ = false;
     const auto header = decode_header(header_bytes_);
     if (!header) {
       refusals_.add(header.error());
@@ -39,121 +43,16 @@ Connection::Input Connection::receive() {
     }
     header_ = *header;
     in_body_ = true;
-    filled_ = 0;
     const std::size_t length = header_.size - kHeaderBytes;
     if (length > capacity_) {
       buffer_ = std::make_unique_for_overwrite<std::byte[]>(length);
       capacity_ = length;
     }
   }
-  const Fill got = fill(Bytes(buffer_.get(), header_.size - kHeaderBytes));
+  const Fill got = socket_.fill(Bytes(buffer_.get(), header_.size - kHeaderBytes));
   if (got != Fill::full) return got == Fill::partial ? Input::nothing : Input::closed;
   in_body_ = false;
-  filled_ = 0;
   return Input::message;
-}
-
-Connection::Fill Connection::fill(Bytes into) {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(kMaxDescriptors * sizeof(int))> control;
-  while (filled_ < into.size()) {
-    iovec room{into.data() + filled_, into.size() - filled_};
-    msghdr message{};
-    message.msg_iov = &room;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Fill::partial;
-    if (got <= 0) return Fill::closed;
-    take_descriptors(message);
-    filled_ += static_cast<std::size_t>(got);
-  }
-  return Fill::full;
-}
-
-void Connection::take_descriptors(msghdr& message) {
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
-    refusals_.add(Refusal::descriptors_lost);
-    incomplete_ = true;
-  }
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      FileDescriptor owned(fd);
-      if (descriptors_.size() < kMaxDescriptors) {
-        descriptors_.push_back(std::move(owned));
-        continue;
-      }
-      if (!incomplete_) refusals_.add(Refusal::too_many_descriptors);
-      incomplete_ = true;
-    }
-  }
-}
-
-bool Connection::hung_up() const {
-  pollfd state{socket_.get(), 0, 0};
-  return ::poll(&state, 1, 0) == 1 && (state.revents & POLLHUP) != 0;
-}
-
-bool Connection::send(ConstBytes message, int descriptor) {
-  std::size_t sent = 0;
-  if (output_.empty()) {
-    const auto some = send_some(message, descriptor);
-    if (!some) return false;
-    sent = *some;
-  }
-  if (sent == message.size()) return true;
-  const std::size_t left = message.size() - sent;
-  if (left > limits_.output || output_bytes_ > limits_.output - left) {
-    refusals_.add(Refusal::output_overflow);
-    return false;
-  }
-  Waiting waiting{{message.begin(), message.end()}, sent, FileDescriptor()};
-  if (descriptor >= 0 && sent == 0) waiting.descriptor.reset(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
-  output_.push_back(std::move(waiting));
-  output_bytes_ += left;
-  return true;
-}
-
-bool Connection::flush() {
-  while (!output_.empty()) {
-    Waiting& first = output_.front();
-    const int descriptor = first.sent == 0 ? first.descriptor.get() : -1;
-    const auto some = send_some(ConstBytes(first.bytes).subspan(first.sent), descriptor);
-    if (!some) return false;
-    if (*some == 0) return true;
-    first.sent += *some;
-    output_bytes_ -= *some;
-    if (first.sent == first.bytes.size()) output_.pop_front();
-  }
-  return true;
-}
-
-std::optional<std::size_t> Connection::send_some(ConstBytes bytes, int descriptor) {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
-  iovec data{const_cast<std::byte*>(bytes.data()), bytes.size()};  // sendmsg only reads it
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (descriptor >= 0) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof descriptor);
-    std::memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
-  }
-  while (true) {
-    const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0) return static_cast<std::size_t>(sent);
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
-    if (errno != EINTR) return std::nullopt;
-  }
 }
 
 }  // namespace ladon::vfio

@@ -15,10 +15,10 @@
 #include <string>
 
 #include "base/event_loop.h"
+#include "base/listener.h"
 #include "vfio/connection.h"
 #include "vfio/device.h"
 #include "vfio/dma_table.h"
-#include "vfio/listener.h"
 #include "vfio/session.h"
 
 namespace ladon::vfio {

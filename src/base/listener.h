@@ -11,7 +11,7 @@
 
 #include "base/descriptor.h"
 
-namespace ladon::vfio {
+namespace ladon {
 
 class Listener {
  public:
@@ -39,4 +39,4 @@ class Listener {
   ino_t inode_ = 0;
 };
 
-}  // namespace ladon::vfio
+}  // namespace ladon

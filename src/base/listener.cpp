@@ -1,4 +1,4 @@
-#include "vfio/listener.h"
+#include "base/listener.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace ladon::vfio {
+namespace ladon {
 
 namespace {
 
@@ -88,4 +88,4 @@ std::optional<FileDescriptor> Listener::accept() {
   return std::nullopt;
 }
 
-}  // namespace ladon::vfio
+}  // namespace ladon
