@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 
@@ -54,10 +56,14 @@ void EventFd::signal() const {
   (void)!::write(fd_.get(), &one, sizeof one);
 }
 
+// O_NONBLOCK is not to be relied upon, and neither is a look before: a sharer may take the value in between.
 std::uint64_t EventFd::take() const {
+  std::uint64_t count = 0;
+  const iovec into{&count, sizeof count};
+  if (::preadv2(fd_.get(), &into, 1, -1, RWF_NOWAIT) == sizeof count) return count;
+  if (errno != EOPNOTSUPP) return 0;
   pollfd value{fd_.get(), POLLIN, 0};
   if (::poll(&value, 1, 0) != 1) return 0;
-  std::uint64_t count = 0;
   return ::read(fd_.get(), &count, sizeof count) == sizeof count ? count : 0;
 }
 

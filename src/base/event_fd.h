@@ -24,7 +24,7 @@ class EventFd {
   // Adds one to the counter. Never waits, whatever another owner of it does meanwhile (kernel_signal.h): if
   // the counter is full, that one has a signal waiting already.
   void signal() const;
-  // Takes the counter's value and sets it to 0; 0 if it was.
+  // Takes the counter's value and sets it to 0; 0 if it was. Never waits either.
   std::uint64_t take() const;
 
  private:

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <thread>
 
 namespace ladon {
 namespace {
@@ -33,6 +35,27 @@ TEST(EventFd, AFullOneIsNotWaitedForEvenIfItsOwnerMakesItBlock) {
   EXPECT_EQ(event->take(), 0u);
   event->signal();
   EXPECT_EQ(event->take(), 1u);
+}
+
+TEST(EventFd, TakingNeverWaitsForASharerThatTakesAsWell) {
+  FileDescriptor owner(::eventfd(0, EFD_CLOEXEC));
+  auto event = EventFd::adopt(FileDescriptor(::dup(owner.get())));
+  ASSERT_TRUE(event);
+  ASSERT_EQ(::fcntl(owner.get(), F_SETFL, 0), 0);
+  std::atomic<bool> end = false;
+  std::thread thief([&] {
+    auto shared = EventFd::adopt(FileDescriptor(::dup(owner.get())));
+    ::fcntl(owner.get(), F_SETFL, 0);
+    while (!end) shared->take();
+  });
+  std::uint64_t taken = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    event->signal();
+    taken += event->take();
+  }
+  end = true;
+  thief.join();
+  EXPECT_LE(taken, 20'000u);
 }
 
 TEST(EventFd, ManySignalsOfSharedOnesAllCount) {
