@@ -38,7 +38,7 @@ struct Stretch {
   }
   [[nodiscard]] bool write(ConstBytes from) const {
     if (mapped == nullptr) return file->write(offset, from).has_value();
-    std::memcpy(mapped, from.data(), from.size());
+    std::memmove(mapped, from.data(), from.size());  // a frame may come from this very memory
     return true;
   }
   // Without the first `bytes`.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,11 +9,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
 
 #include "base/event_loop.h"
 #include "base/time.h"
 #include "fake_device.h"
+#include "fakes/scratch_folder.h"
 #include "vfio/server.h"
 #include "vfio_client.h"
 
@@ -22,18 +21,7 @@ namespace ladon::vfio {
 
 inline constexpr std::uint64_t kPage = 4096;
 
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ladon-vfio-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using fakes::ScratchFolder;
 
 [[nodiscard]] inline FileDescriptor make_memory(std::uint64_t size) {
   FileDescriptor fd(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING));
