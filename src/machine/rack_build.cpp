@@ -42,14 +42,17 @@ fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoin
   }
   for (std::size_t i = 0; i < devices.size(); ++i)
     options.endpoints.push_back({.name = rack.nics[i].name, .device = devices[i]});
-  const Defences& d = rack.defences;
-  options.defences = {.acs = d.acs,
-                      .mh_iommu = d.mh_iommu,
-                      .lut = d.ntb_lut,
-                      .ch_iommu = d.ch_iommu,
-                      .interrupt_remapping = d.interrupt_remapping,
-                      .ept = d.ept};
+  options.defences = fabric_defences(rack.defences);
   return options;
+}
+
+fabric::Defences fabric_defences(const Defences& defences) {
+  return {.acs = defences.acs,
+          .mh_iommu = defences.mh_iommu,
+          .lut = defences.ntb_lut,
+          .ch_iommu = defences.ch_iommu,
+          .interrupt_remapping = defences.interrupt_remapping,
+          .ept = defences.ept};
 }
 
 nic::NicOptions nic_options(const Rack& rack, std::size_t nic) {

@@ -15,6 +15,7 @@ namespace ladon::machine {
 
 // `devices`: one endpoint a NIC, in the order of the rack.
 [[nodiscard]] fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoint*>& devices);
+[[nodiscard]] fabric::Defences fabric_defences(const Defences& defences);
 [[nodiscard]] nic::NicOptions nic_options(const Rack& rack, std::size_t nic);
 // The address map of host `domain`.
 [[nodiscard]] host::Description describe_host(const Rack& rack, std::size_t domain);

@@ -180,6 +180,38 @@ std::optional<std::uint64_t> Section::integer(std::string_view key, std::uint64_
   return std::nullopt;
 }
 
+bool Section::read_number(std::string_view key, std::uint64_t& value) {
+  constexpr std::string_view kAllowed = "write a whole number, decimal or hexadecimal like 0x100000000";
+  const auto field = find(key);
+  const auto* text = scalar(field, kAllowed);
+  if (text == nullptr) return false;
+  const bool hexadecimal = text->starts_with("0x");
+  const char* const end = text->data() + text->size();
+  std::uint64_t number = 0;
+  const auto read = std::from_chars(text->data() + (hexadecimal ? 2 : 0), end, number, hexadecimal ? 16 : 10);
+  if (read.ec == std::errc{} && read.ptr == end) {
+    value = number;
+    return true;
+  }
+  errors_.add(field->node->place, field->path, fmt::format("{} is no such number", quoted(*text)),
+              std::string(kAllowed));
+  return false;
+}
+
+void Section::read_text(std::string_view key, std::string& value, std::size_t longest,
+                        std::string_view mend) {
+  const auto field = find(key);
+  const auto* text = scalar(field, mend);
+  if (text == nullptr) return;
+  if (!text->empty() && text->size() <= longest) {
+    value = *text;
+    return;
+  }
+  errors_.add(field->node->place, field->path,
+              text->empty() ? "is empty" : fmt::format("is longer than {} bytes", longest),
+              std::string(mend));
+}
+
 void Section::read_switch(std::string_view key, bool& value) {
   constexpr std::string_view kAllowed = "write on or off";
   const auto field = find(key);

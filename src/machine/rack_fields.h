@@ -23,6 +23,7 @@ class RackErrors {
  public:
   explicit RackErrors(std::string_view file) : file_(file) {}
   void add(YamlPlace place, std::string field, std::string message, std::string mend);
+  [[nodiscard]] const std::string& file() const { return file_; }
   [[nodiscard]] bool empty() const { return errors_.empty(); }
   // In the order of the file, at most kMaxRackErrors.
   [[nodiscard]] std::vector<RackError> take() && { return std::move(errors_); }
@@ -63,6 +64,10 @@ class Section {
   void read_integer(std::string_view key, T& value, std::uint64_t least, std::uint64_t most) {
     if (const auto read = integer(key, least, most)) value = static_cast<T>(*read);
   }
+  // Decimal, or hexadecimal after 0x. True if the field is present and right.
+  bool read_number(std::string_view key, std::uint64_t& value);
+  // Not empty, at most `longest` bytes.
+  void read_text(std::string_view key, std::string& value, std::size_t longest, std::string_view mend);
   void read_switch(std::string_view key, bool& value);
   void read_file(std::string_view key, std::string& value);
   // True if the field is present and right.

@@ -69,6 +69,8 @@ Rack read_rack(RackContext& context, const YamlNode& root) {
   if (const auto field = top.find("defences")) read_defences(context, *field, rack.defences);
   rack.nics = read_nics(context, top);
   rack.hosts = read_hosts(context, top, rack.nics);
+  for (const auto& field : top.list("accept", kMaxAcceptances))
+    rack.accept.push_back(read_acceptance(context, field, rack));
   top.finish();
   return rack;
 }
@@ -130,6 +132,11 @@ std::expected<Rack, std::vector<RackError>> load_rack(const std::string& path) {
 std::uint64_t address_span(const GuestSpec& guest) {
   constexpr std::uint64_t kBelowHole = std::uint64_t{2} << 30, kHole = std::uint64_t{2} << 30;
   return guest.memory <= kBelowHole ? guest.memory : guest.memory + kHole;
+}
+
+std::string_view name(pcie::AccessSet access) {
+  if (access == pcie::kReadWrite) return "read/write";
+  return access == pcie::kReadOnly ? "read" : "write";
 }
 
 std::string_view name(WireKind kind) {

@@ -2,6 +2,7 @@
 // needs no hardware. doc/rack-file.md is the reference of the format.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -10,9 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/reach.h"
 #include "base/address.h"
 #include "base/ipv4.h"
 #include "base/mac.h"
+#include "pcie/transaction.h"
 
 namespace ladon::machine {
 
@@ -21,6 +24,17 @@ struct Defences {
   bool acs = true, mh_iommu = true, ntb_lut = true, ch_iommu = true, interrupt_remapping = true, ept = true;
   bool operator==(const Defences&) const = default;
 };
+struct DefenceSwitch {
+  std::string_view name;  // of the field
+  bool Defences::* on;
+};
+inline constexpr std::array<DefenceSwitch, 6> kDefenceSwitches{
+    {{"acs", &Defences::acs},
+     {"mh_iommu", &Defences::mh_iommu},
+     {"ntb_lut", &Defences::ntb_lut},
+     {"ch_iommu", &Defences::ch_iommu},
+     {"interrupt_remapping", &Defences::interrupt_remapping},
+     {"ept", &Defences::ept}}};
 
 enum class WireKind : std::uint8_t {
   none,  // no carrier
@@ -91,12 +105,27 @@ struct HostSpec {
   std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
 };
 
+// A finding of the audit that the owner of the rack knows of: one, or all that are there because a defence is
+// off. doc/audit.md says what each accepts.
+struct Acceptance {
+  const DefenceSwitch* defence = nullptr;  // null: the one finding that the next six fields are
+  std::string initiator;                   // as the audit calls it
+  std::size_t host = 0;                    // index in Rack::hosts, which is the domain
+  audit::Kind kind{};
+  pcie::AccessSet access;
+  std::uint64_t first = 0, last = 0;
+  std::string why;
+  std::string file;                  // where the entry stands
+  std::size_t line = 0, column = 0;  // of that file, from 1
+};
+
 struct Rack {
   std::string name;
   std::uint64_t seed = 1;
   Defences defences;
   std::vector<NicSpec> nics;
   std::vector<HostSpec> hosts;  // the management host first, then the others in the order of the file
+  std::vector<Acceptance> accept;
 };
 
 // How high the addresses reach that a guest's devices emit, from 0: its memory, and with more than 2 GiB the
@@ -123,6 +152,7 @@ inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 [[nodiscard]] std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text,
                                                                      std::string_view file);
 
+[[nodiscard]] std::string_view name(pcie::AccessSet access);  // "read", "write", "read/write"
 [[nodiscard]] std::string_view name(WireKind kind);
 [[nodiscard]] std::string_view name(NicDevice device);
 [[nodiscard]] std::string_view name(OnFault on_fault);

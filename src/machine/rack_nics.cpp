@@ -50,12 +50,8 @@ void read_wire(RackContext& context, const Field& field, WireSpec& wire) {
 
 void read_defences(RackContext& context, const Field& field, Defences& defences) {
   Section section(context.errors, field);
-  section.read_switch("acs", defences.acs);
-  section.read_switch("mh_iommu", defences.mh_iommu);
-  section.read_switch("ntb_lut", defences.ntb_lut);
-  section.read_switch("ch_iommu", defences.ch_iommu);
-  section.read_switch("interrupt_remapping", defences.interrupt_remapping);
-  section.read_switch("ept", defences.ept);
+  for (const DefenceSwitch& defence : kDefenceSwitches)
+    section.read_switch(defence.name, defences.*defence.on);
   section.finish();
 }
 

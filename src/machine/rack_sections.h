@@ -20,6 +20,7 @@ struct RackContext {
 
 inline constexpr std::size_t kMaxNics = 24, kMaxHosts = 225;  // together no more than a switch has ports
 inline constexpr std::size_t kMaxGuests = 64;                 // of one host
+inline constexpr std::size_t kMaxAcceptances = 4096;
 
 void read_defences(RackContext& context, const Field& field, Defences& defences);
 [[nodiscard]] NicSpec read_nic(RackContext& context, const Field& field);
@@ -29,5 +30,8 @@ void check_links(RackContext& context, const std::vector<NicSpec>& nics, const s
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
                                    const HostSpec& host);
+
+// `rack` has its defences and hosts already.
+[[nodiscard]] Acceptance read_acceptance(RackContext& context, const Field& field, const Rack& rack);
 
 }  // namespace ladon::machine

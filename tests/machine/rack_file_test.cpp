@@ -156,6 +156,70 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"name: good", "name: good\nseed: 18446744073709551616", "out of range"},
         Bad{"vfs: 4", "vfs: 64", "write a whole number from 1 to 63"}));
 
+constexpr std::string_view kAccepted =
+    R"-({initiator: "VF 1 of nic0 (vm-a)", domain: ch1, kind: memory, access: read/write, first: 0x10, last: 4096, why: "known"})-";
+
+TEST(RackFile, ReadsWhatIsAccepted) {
+  const auto rack =
+      parse_rack(replaced("name: good", fmt::format("name: good\ndefences: {{acs: off}}\naccept:\n  - {}\n"
+                                                    "  - {{defence: acs, why: a bench}}",
+                                                    kAccepted)),
+                 "x.yaml");
+  ASSERT_TRUE(rack) << to_string(rack.error()[0]);
+  ASSERT_EQ(rack->accept.size(), 2u);
+  const Acceptance& one = rack->accept[0];
+  EXPECT_EQ(one.defence, nullptr);
+  EXPECT_EQ(one.initiator, "VF 1 of nic0 (vm-a)");
+  EXPECT_EQ(one.host, 1u);  // the management host is the first
+  EXPECT_EQ(one.kind, audit::Kind::memory);
+  EXPECT_EQ(one.access, pcie::kReadWrite);
+  EXPECT_EQ(one.first, 0x10u);
+  EXPECT_EQ(one.last, 4096u);
+  EXPECT_EQ(one.why, "known");
+  EXPECT_EQ(std::tie(one.file, one.line, one.column), std::tuple("x.yaml", 4u, 5u));
+  ASSERT_NE(rack->accept[1].defence, nullptr);
+  EXPECT_EQ(rack->accept[1].defence->name, "acs");
+}
+
+// What one piece of a good entry is replaced by, and what is said about it.
+class BadAcceptance : public ::testing::TestWithParam<std::array<std::string_view, 3>> {};
+
+TEST_P(BadAcceptance, IsNamedWithItsPlaceAndItsMend) {
+  const auto [from, to, said] = GetParam();
+  std::string entry(kAccepted);
+  const auto at = entry.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  entry.replace(at, from.size(), to);
+  EXPECT_THAT(errors_of(replaced("name: good", fmt::format("name: good\naccept:\n  - {}", entry))),
+              ::testing::Contains(AllOf(::testing::StartsWith("x.yaml:3:"), HasSubstr(said))));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, BadAcceptance,
+    ::testing::Values(
+        std::array<std::string_view, 3>{", why: \"known\"", "", "accept[0].why: missing; say why"},
+        std::array<std::string_view, 3>{"\"known\"", "\"\"", "accept[0].why: is empty; say why"},
+        std::array<std::string_view, 3>{"domain: ch1", "domain: ch2",
+                                        "accept[0].domain: no host is named \"ch2\"; the hosts are: mh, ch1"},
+        std::array<std::string_view, 3>{"kind: memory, ", "", "accept[0].kind: missing; copy it"},
+        std::array<std::string_view, 3>{"kind: memory", "kind: ram",
+                                        "write one of: memory, registers, interrupts"},
+        std::array<std::string_view, 3>{"access: read/write", "access: rw",
+                                        "write one of: read, write, read/write"},
+        std::array<std::string_view, 3>{"first: 0x10", "first: 0x",
+                                        "accept[0].first: \"0x\" is no such number"},
+        std::array<std::string_view, 3>{"first: 0x10", "first: -1",
+                                        "accept[0].first: \"-1\" is no such number"},
+        std::array<std::string_view, 3>{"last: 4096", "last: 0x1ffffffffffffffff", "is no such number"},
+        std::array<std::string_view, 3>{"last: 4096", "last: 15", "accept[0].last: lies before first"},
+        std::array<std::string_view, 3>{"initiator:", "initiater:", "initiator: missing"},
+        std::array<std::string_view, 3>{
+            kAccepted, "{defence: acs, why: x}",
+            "acs is on: nothing can be reached because it is off; remove this entry"},
+        std::array<std::string_view, 3>{kAccepted, "{defence: all, why: x}",
+                                        "write one of: acs, mh_iommu, ntb_lut"},
+        std::array<std::string_view, 3>{kAccepted, "acs", "accept[0]: not a map of fields"}));
+
 TEST(RackFile, GuestsAtTheSameMemoryAreRefused) {
   const auto text = [](std::string_view first, std::string_view second) {
     auto good = replaced("name: vm-a", fmt::format("name: vm-a\n        memory_at: {}", first));
