@@ -1,6 +1,9 @@
 #include "ch/guest_memory.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "base/memory_file.h"
 
 namespace ladon::ch {
 
@@ -30,6 +33,11 @@ class Gather {
   }
   std::shared_ptr<Shared> shared_;
 };
+
+std::optional<std::uint64_t> size_of(int fd) {
+  const auto described = MemoryFile::describe(fd);
+  return described ? std::optional(described->size) : std::nullopt;
+}
 
 }  // namespace
 
@@ -85,9 +93,21 @@ bool GuestMemory::overlaps(const Range<Gpa>& range) const {
 
 std::vector<GuestMemory::Granted> GuestMemory::granted() const {
   std::vector<Granted> all;
-  for (const auto& [gpa, mapping] : mappings_)
-    if (!mapping.busy) all.push_back({gpa, mapping.at, mapping.length, mapping.access});
+  for (const auto& [gpa, mapping] : mappings_) {
+    if (mapping.busy) continue;
+    const std::uint64_t first = mapping.at.bits() - std::min(mapping.before, mapping.at.bits());
+    all.push_back({.gpa = gpa,
+                   .at = mapping.at,
+                   .length = mapping.length,
+                   .access = mapping.access,
+                   .placed = BusAddr(first),
+                   .placed_length = mapping.whole});
+  }
   return all;
+}
+
+bool GuestMemory::settled() const {
+  return std::ranges::none_of(mappings_, [](const auto& entry) { return entry.second.busy; });
 }
 
 void GuestMemory::map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_offset,
@@ -96,8 +116,15 @@ void GuestMemory::map(Gpa gpa, std::uint64_t length, int fd, std::uint64_t file_
   if (!range || !gpa.is_aligned(kPage) || length % kPage != 0 || file_offset % kPage != 0 ||
       overlaps(*range) || mappings_.size() >= kMaxMappings || closed_)
     return done(std::unexpected(SlotRefusal::bad_map));
-  mappings_[gpa] = {.length = length, .access = access, .at = {}, .pin = {}};
   const auto at = bare_ ? std::optional(BusAddr(gpa.bits())) : std::nullopt;
+  // At a place of its own only what was asked for is pinned; elsewhere the whole file.
+  const auto file = at ? std::nullopt : size_of(fd);
+  mappings_[gpa] = {.length = length,
+                    .access = access,
+                    .at = {},
+                    .before = file ? file_offset : 0,
+                    .whole = file.value_or(length),
+                    .pin = {}};
   request(host::PinMemory{fd, file_offset, length, at, owner_},
           [this, gpa, access, done = std::move(done)](const host::Result& result) mutable {
             const auto* pinned = result ? std::get_if<host::Pinned>(&*result) : nullptr;

@@ -60,14 +60,20 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
     BusAddr at;
     std::uint64_t length = 0;
     pcie::AccessSet access;
+    // What the host's processor got with it: the file is pinned whole (host::PinMemory).
+    BusAddr placed;
+    std::uint64_t placed_length = 0;
   };
   [[nodiscard]] std::vector<Granted> granted() const;
+  // No mapping is being made or taken away.
+  [[nodiscard]] bool settled() const;
 
  private:
   struct Mapping {
     std::uint64_t length = 0;
     pcie::AccessSet access;
-    BusAddr at;  // once pinned
+    BusAddr at;                           // once pinned
+    std::uint64_t before = 0, whole = 0;  // of the file: bytes that lie before, and all that is pinned
     std::optional<host::Pin> pin;
     bool busy = true;  // being made or removed
   };

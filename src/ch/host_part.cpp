@@ -80,6 +80,15 @@ void HostPart::poll() {
   if (channel_) channel_->poll();
 }
 
+PartHoldings HostPart::holdings() const {
+  PartHoldings all{.ntb = ntb_, .slots = {}};
+  for (const auto& slot : slots_) {
+    all.slots.push_back(slot->holdings());
+    all.settled &= slot->memory().settled();
+  }
+  return all;
+}
+
 void HostPart::send(const control::Message& message) {
   if (channel_) channel_->send(message);
 }

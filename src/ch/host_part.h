@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ch/holdings.h"
 #include "ch/vf_slot.h"
 #include "host/control_channel.h"
 #include "host/enumeration.h"
@@ -54,6 +55,7 @@ class HostPart {
   void poll();
   // Where this host's NTB is; nullopt on the management host or before start.
   [[nodiscard]] const std::optional<host::PciFunction>& ntb() const { return ntb_; }
+  [[nodiscard]] PartHoldings holdings() const;
 
  private:
   void greet();

@@ -38,6 +38,17 @@ void VfSlot::request(host::Request request, std::move_only_function<void(const h
                       });
 }
 
+SlotHoldings VfSlot::holdings() const {
+  SlotHoldings all{.assignment = assigned_,
+                   .attached = state_ == State::attached,
+                   .connected = connected_,
+                   .memory = memory_->granted(),
+                   .vectors = {}};
+  for (std::uint16_t v = 0; v < kVectors; ++v)
+    if (routed(v)) all.vectors.push_back(host_vector(v));
+  return all;
+}
+
 std::optional<pcie::Bdf> VfSlot::requester() const {
   if (!assigned_) return std::nullopt;
   return pcie::Bdf(static_cast<std::uint16_t>(host_.bus.bits | assigned_->requester));

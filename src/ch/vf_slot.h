@@ -21,6 +21,7 @@
 
 #include "base/counters.h"
 #include "ch/guest_memory.h"
+#include "ch/holdings.h"
 #include "host/control.h"
 #include "host/host_bridge.h"
 
@@ -109,6 +110,7 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   [[nodiscard]] bool routed(std::uint16_t vector) const { return vectors_[vector].message.has_value(); }
   [[nodiscard]] const Counters<SlotRefusal>& refusals() const { return refusals_; }
   [[nodiscard]] const GuestMemory& memory() const { return *memory_; }
+  [[nodiscard]] SlotHoldings holdings() const;
 
  private:
   VfSlot(SlotHost& host, std::uint8_t index);

@@ -51,9 +51,14 @@ class Collector {
     const auto own = describe_host(from_.rack, d).own_memory;
     add(processor(domain), {domain, Kind::memory}, own.first().bits(), own.span() + 1, pcie::kReadWrite,
         own.first().bits());
-    const ch::HostPart* part = from_.parts[d];
-    if (part == nullptr || !part->ntb()) return;
-    const auto& bar = part->ntb()->bars[ntb::kControlBar];
+    const auto& part = from_.parts[d];
+    if (!part) return;
+    for (const ch::SlotHoldings& slot : part->slots)
+      for (const auto& given : slot.memory)
+        add(processor(domain), {domain, Kind::memory}, given.placed.bits(), given.placed_length,
+            pcie::kReadWrite, given.placed.bits());
+    if (!part->ntb) return;
+    const auto& bar = part->ntb->bars[ntb::kControlBar];
     add(processor(domain), {domain, Kind::registers}, bar.base.bits(), bar.size, pcie::kReadWrite,
         bar.base.bits());
     add_vector(ntb_side(domain, true), domain, control::kPartControlVector);
@@ -88,41 +93,43 @@ class Collector {
 
   void add_vf(const mh::VfId& vf, const mh::VfSetup& setup) {
     const pcie::Domain domain = setup.grant.host;
-    const ch::HostPart* part = from_.parts[static_cast<std::size_t>(domain)];
-    if (part == nullptr || setup.grant.slot >= part->slots()) return;
-    const ch::VfSlot& slot = *part->slot(setup.grant.slot);
-    if (!slot.assignment()) return;
+    const auto& part = from_.parts[static_cast<std::size_t>(domain)];
+    if (!part || setup.grant.slot >= part->slots.size()) return;
+    const ch::SlotHoldings& slot = part->slots[setup.grant.slot];
+    const bool enabled = !from_.quarantined.contains(vf);
+    if (!slot.assignment) return;
     add_vf_registers(vf, setup, *part, slot);
-    const bool vm = from_.rack.hosts[static_cast<std::size_t>(domain)].kind != HostKind::bare;
-    for (const auto& given : slot.memory().granted()) {
+    for (const auto& given : slot.memory) {
       const audit::Space memory{domain, Kind::memory};
       const auto give = [&](const Initiator& to, std::uint64_t emitted, pcie::AccessSet access) {
         add(to, memory, given.at.bits(), given.length, access, emitted);
       };
-      give(processor(domain), given.at.bits(), pcie::kReadWrite);
-      if (vm) give(audit::VirtualMachine{domain, setup.grant.vm}, given.gpa.bits(), pcie::kReadWrite);
-      if (slot.connected()) give(virtual_function(vf), given.gpa.bits(), given.access);
+      if (has_vms(domain))
+        give(audit::VirtualMachine{domain, setup.grant.vm}, given.gpa.bits(), pcie::kReadWrite);
+      if (slot.connected && enabled) give(virtual_function(vf), given.gpa.bits(), given.access);
     }
-    for (std::uint16_t vector = 0; vector < ch::VfSlot::kVectors; ++vector)
-      if (slot.routed(vector)) add_vector(virtual_function(vf), domain, slot.host_vector(vector));
+    for (const std::uint32_t vector : slot.vectors)
+      if (enabled) add_vector(virtual_function(vf), domain, vector);
+  }
+  [[nodiscard]] bool has_vms(pcie::Domain domain) const {
+    return from_.vms && from_.rack.hosts[static_cast<std::size_t>(domain)].kind != HostKind::bare;
   }
 
   // A VM has its VF's registers; the interrupt table of the VF is its host's to write.
-  void add_vf_registers(const mh::VfId& vf, const mh::VfSetup& setup, const ch::HostPart& part,
-                        const ch::VfSlot& slot) {
+  void add_vf_registers(const mh::VfId& vf, const mh::VfSetup& setup, const ch::PartHoldings& part,
+                        const ch::SlotHoldings& slot) {
     const pcie::Domain domain = setup.grant.host;
     const audit::Space registers{pcie::kManagementDomain, Kind::registers};
     const mh::Nic& nic = from_.inventory.nics[vf.nic];
     const std::uint64_t bar = nic.registers_of(vf.vf).bits();
     if (domain != pcie::kManagementDomain) {
-      const std::uint64_t base = part.ntb() ? part.ntb()->bars[ntb::kRegisterBar].base.bits() : 0;
+      const std::uint64_t base = part.ntb ? part.ntb->bars[ntb::kRegisterBar].base.bits() : 0;
       add(processor(domain), registers, bar, nic.vf_registers_size, pcie::kReadWrite,
-          base + slot.assignment()->registers);
+          base + slot.assignment->registers);
       add(processor(domain), registers, nic.msix_of(vf.vf).bits(), nic.vf_msix_size, pcie::kReadWrite,
-          base + slot.assignment()->msix);
+          base + slot.assignment->msix);
     }
-    if (from_.rack.hosts[static_cast<std::size_t>(domain)].kind == HostKind::bare) return;
-    if (slot.state() == ch::VfSlot::State::attached)
+    if (has_vms(domain) && slot.attached)
       add(audit::VirtualMachine{domain, setup.grant.vm}, registers, bar, nic.vf_registers_size,
           pcie::kReadWrite, kGuestBar0.bits());
   }
@@ -153,8 +160,10 @@ std::vector<audit::Grant> grants(const GrantSources& sources) {
 
 std::vector<audit::Grant> grants(const QuietRack& rack) {
   GrantSources sources{rack.rack(), rack.management().inventory(), rack.management().plan(), {}};
-  for (std::size_t d = 0; d < rack.rack().hosts.size(); ++d)
-    sources.parts.push_back(rack.part(pcie::Domain{static_cast<std::uint16_t>(d)}));
+  for (std::size_t d = 0; d < rack.rack().hosts.size(); ++d) {
+    const ch::HostPart* part = rack.part(pcie::Domain{static_cast<std::uint16_t>(d)});
+    sources.parts.push_back(part == nullptr ? std::nullopt : std::optional(part->holdings()));
+  }
   return grants(sources);
 }
 

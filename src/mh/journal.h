@@ -7,6 +7,8 @@
 //   {"end":true,"space":7}         done; "space": handle of a created IOMMU domain
 //   {"quarantine":[nic,vf]}        this VF stays disabled
 //   {"start_over":true}            the hardware is new: all but the epoch is void
+//   {"change":true}                the way from one plan to another begins
+//   {"settled":true}               and has ended: the plan is in force
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,19 @@ struct Remembered {
   std::optional<Action> pending;  // begun, and nobody knows how far it got
   std::map<DomainId, host::IoDomain> spaces;
   std::set<VfId> quarantined;
+  bool settled = false;  // no change is under way; false before the first plan is in force
 };
+
+// What a journal says now, read beside the management host that writes it. An action is announced before it
+// is done: if two readings have the same length, nothing was done to the tables between them.
+struct JournalReading {
+  Remembered remembered;
+  std::uint64_t whole_lines = 0, length = 0;  // bytes
+};
+// 0 if it cannot be read.
+[[nodiscard]] std::uint64_t journal_length(const std::string& path);
+// The error is a sentence for a person.
+[[nodiscard]] std::expected<JournalReading, std::string> read_journal(const std::string& path);
 
 class Journal {
  public:
@@ -48,17 +62,14 @@ class Journal {
   [[nodiscard]] bool begin(const Action& action);
   [[nodiscard]] bool end(std::optional<host::IoDomain> created = {});
   [[nodiscard]] bool quarantine(VfId vf);
+  [[nodiscard]] bool begin_change();
+  [[nodiscard]] bool settle();
 
  private:
-  Journal(FileDescriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
-  [[nodiscard]] std::expected<void, std::string> replay();
-  [[nodiscard]] std::expected<void, std::string> follow_line(std::string_view line);
-  void forget();  // all but the epoch
-  void finish(std::optional<host::IoDomain> created);
+  explicit Journal(FileDescriptor file) : file_(std::move(file)) {}
   [[nodiscard]] bool append(const std::string& line);
 
   FileDescriptor file_;
-  std::string path_;
   Remembered remembered_;
 };
 

@@ -197,6 +197,17 @@ class Planner {
 
 }  // namespace
 
+host::control::Assign assignment_of(const VfSetup& setup) {
+  return {.slot = setup.grant.slot,
+          .vm = setup.grant.vm,
+          .requester = setup.requester,
+          .vf_device = setup.vf_device,
+          .registers = setup.registers,
+          .msix = setup.msix,
+          .message_base = setup.message_base,
+          .mac = setup.grant.mac};
+}
+
 std::string_view name(PlanProblem problem) {
   switch (problem) {
     case PlanProblem::no_such_nic:

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "host/control.h"
 #include "mh/intent.h"
 #include "mh/inventory.h"
 
@@ -82,6 +83,8 @@ struct VfSetup {
   std::uint64_t registers = 0, msix = 0, message_base = 0;
   bool operator==(const VfSetup&) const = default;
 };
+
+[[nodiscard]] host::control::Assign assignment_of(const VfSetup& setup);
 
 struct Plan {
   std::set<std::uint16_t> links;  // NTBs whose link is up

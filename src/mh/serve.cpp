@@ -102,15 +102,7 @@ void Service::take_ready(Peer& peer, bool fresh) {
 
 void Service::assign_all(Peer& peer) {
   for (const auto& [vf, setup] : applier_->now().vfs)
-    if (setup.grant.host == peer.domain)
-      peer.channel->send(control::Assign{.slot = setup.grant.slot,
-                                         .vm = setup.grant.vm,
-                                         .requester = setup.requester,
-                                         .vf_device = setup.vf_device,
-                                         .registers = setup.registers,
-                                         .msix = setup.msix,
-                                         .message_base = setup.message_base,
-                                         .mac = setup.grant.mac});
+    if (setup.grant.host == peer.domain) peer.channel->send(assignment_of(setup));
 }
 
 void Service::take_detach(Peer& peer, std::uint8_t slot) {

@@ -79,8 +79,9 @@ std::expected<std::unique_ptr<Service>, std::string> Service::start(host::Blocki
   if (auto done = service->find_out(); !done) return std::unexpected(done.error());
   if (auto done = service->start_drivers(); !done) return std::unexpected(done.error());
   if (auto done = service->adopt_vfs(); !done) return std::unexpected(done.error());
-  if (auto done = service->change(intent); !done) return std::unexpected(done.error());
+  if (auto done = service->apply(intent); !done) return std::unexpected(done.error());
   if (auto done = service->open_channels(); !done) return std::unexpected(done.error());
+  if (auto done = service->settle(); !done) return std::unexpected(done.error());
   return service;
 }
 
@@ -129,9 +130,22 @@ std::expected<void, std::string> Service::adopt_vfs() {
 }
 
 std::expected<void, std::string> Service::change(const Intent& intent) {
+  if (auto done = apply(intent); !done) return done;
+  return settle();
+}
+
+std::expected<void, std::string> Service::settle() {
+  if (!journal_.remembered().settled && !journal_.settle())
+    return std::unexpected(std::string("the journal cannot be written"));
+  return {};
+}
+
+std::expected<void, std::string> Service::apply(const Intent& intent) {
   const auto wanted = mh::plan(inventory_, intent);
   if (!wanted) return std::unexpected(wanted.error().message);
   const auto actions = diff(applier_->now(), *wanted);
+  if (!actions.empty() && journal_.remembered().settled && !journal_.begin_change())
+    return std::unexpected(std::string("the journal cannot be written"));
   // Parts that lose a VF hear of it; what they do about it is not waited for, because the tables close it.
   for (const Action& action : actions)
     if (const auto* quiesce = std::get_if<QuiesceVf>(&action)) {

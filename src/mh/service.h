@@ -83,6 +83,9 @@ class Service {
   [[nodiscard]] std::expected<void, std::string> adopt_vfs();
   [[nodiscard]] std::expected<void, std::string> open_channels();
   [[nodiscard]] std::expected<void, std::string> add_ntb_channel(const Ntb& ntb);
+  // From the plan in force to the one for this intent; the journal learns that a change is under way.
+  [[nodiscard]] std::expected<void, std::string> apply(const Intent& intent);
+  [[nodiscard]] std::expected<void, std::string> settle();
   void add_peer(pcie::Domain domain, std::unique_ptr<host::control::Port> port);
   [[nodiscard]] Peer* peer_of(pcie::Domain domain);
 

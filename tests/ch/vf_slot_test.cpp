@@ -137,8 +137,11 @@ TEST_F(SlotTest, UnmapsAreExactAndUnpinOnlyAfterTheLastAccess) {
   slot->unmap(*Range<Gpa>::of(Gpa(0), 64 * kPage), [&](VfSlot::Outcome o) { done = o.has_value(); });
   EXPECT_THAT(bridge.log, ElementsAre("unmap", "unmap"));
   EXPECT_FALSE(done);
+  EXPECT_FALSE(slot->memory().settled());
+  EXPECT_THAT(slot->holdings().memory, testing::IsEmpty());
   bridge.release();
   EXPECT_TRUE(done);
+  EXPECT_TRUE(slot->memory().settled());
   EXPECT_THAT(bridge.log, ElementsAre("unmap", "unmap", "unpin", "unpin"));
   EXPECT_TRUE(bridge.pins.empty());
 }

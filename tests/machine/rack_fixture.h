@@ -116,6 +116,7 @@ class RunningRack {
   }
 
   [[nodiscard]] Machine& machine() { return *machine_; }
+  [[nodiscard]] std::string journal() const { return directory_->path() + "/journal"; }
   [[nodiscard]] const std::string& management_error() const { return management_error_; }
 
  private:

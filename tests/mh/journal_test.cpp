@@ -85,6 +85,46 @@ TEST(Journal, StartingOverForgetsAllButTheEpoch) {
   EXPECT_EQ(journal->remembered().plan, Plan{});
 }
 
+TEST(Journal, IsReadBesideItsWriter) {
+  TemporaryFolder folder;
+  const std::string path = folder.file("journal");
+  auto journal = open(path);
+  ASSERT_TRUE(journal->note(sample_inventory()) && journal->begin(RaiseLink{1}));
+  auto reading = read_journal(path);
+  ASSERT_TRUE(reading.has_value()) << reading.error();
+  EXPECT_TRUE(reading->remembered.inventory && reading->remembered.pending);
+  EXPECT_FALSE(reading->remembered.settled);
+  EXPECT_EQ(reading->length, journal_length(path));
+  ASSERT_TRUE(journal->end() && journal->settle());
+  EXPECT_GT(journal_length(path), reading->length);
+  reading = read_journal(path);
+  EXPECT_TRUE(reading->remembered.settled && reading->remembered.plan.links.contains(1));
+  std::ofstream(path, std::ios::app) << "{\"begin\":";  // its writer has not finished the line
+  reading = read_journal(path);
+  EXPECT_TRUE(reading->remembered.settled && !reading->remembered.pending);
+  EXPECT_EQ(reading->length, reading->whole_lines + 9);
+  EXPECT_EQ(journal_length(path), reading->length);  // and it was only read
+  EXPECT_FALSE(read_journal(folder.file("none")).has_value());
+  EXPECT_EQ(journal_length(folder.file("none")), 0u);
+}
+
+TEST(Journal, IsSettledUntilTheNextChange) {
+  TemporaryFolder folder;
+  const std::string path = folder.file("journal");
+  {
+    auto journal = open(path);
+    EXPECT_FALSE(journal->remembered().settled);
+    ASSERT_TRUE(journal->settle());
+    EXPECT_TRUE(journal->remembered().settled);
+  }
+  EXPECT_TRUE(open(path)->remembered().settled);
+  ASSERT_TRUE(open(path)->begin_change());
+  EXPECT_FALSE(open(path)->remembered().settled);
+  ASSERT_TRUE(open(path)->settle());
+  ASSERT_TRUE(open(path)->start_over());
+  EXPECT_FALSE(open(path)->remembered().settled);
+}
+
 TEST(Journal, ASecondManagementHostIsRefused) {
   TemporaryFolder folder;
   const auto first = open(folder.file("journal"));

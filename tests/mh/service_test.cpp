@@ -227,11 +227,15 @@ TEST_F(ServiceTest, KilledAfterAnyRequestItGetsThereAllTheSame) {
   for (int n = 0; n < requests; n += 7) {
     World fresh;
     fresh.rack.mh.requests_left = n;
-    (void)fresh.start(kIntent);
+    const bool whole = fresh.start(kIntent).has_value();
+    if (fresh.journal) {
+      EXPECT_EQ(read_journal(fresh.journal_path)->remembered.settled, whole) << n;
+    }
     fresh.rack.mh.requests_left = -1;
     const auto again = fresh.start(kIntent);
     ASSERT_TRUE(again.has_value()) << n << ": " << again.error();
     ASSERT_EQ(fresh.hardware(), wanted) << n;
+    EXPECT_TRUE(fresh.journal->remembered().settled) << n;
   }
 }
 
@@ -274,6 +278,22 @@ TEST_F(ServiceTest, ChangesTouchOnlyWhatChanges) {
   slot(1, 1).detach([&] { gone = true; });
   settle();
   EXPECT_TRUE(gone);
+}
+
+TEST_F(ServiceTest, ItsJournalSaysThatAChangeIsUnderWayUntilItIsWhole) {
+  ASSERT_TRUE(start(kIntent).has_value());
+  EXPECT_TRUE(journal->remembered().settled);
+  const std::uint64_t length = journal_length(journal_path);
+  ASSERT_TRUE(service->change(kIntent).has_value());  // to what is already
+  EXPECT_EQ(journal_length(journal_path), length);
+  const Intent other = sample_intent({grant(0, 2, 0), grant(1, 1, 1)});
+  rack.mh.requests_left = 40;  // dies on the way
+  ASSERT_FALSE(service->change(other).has_value());
+  rack.mh.requests_left = -1;
+  EXPECT_FALSE(read_journal(journal_path)->remembered.settled);
+  ASSERT_TRUE(start(other).has_value());
+  EXPECT_TRUE(journal->remembered().settled);
+  EXPECT_EQ(read_journal(journal_path)->remembered.plan, service->plan());
 }
 
 TEST_F(ServiceTest, AViolationQuarantinesThatVfAlone) {
