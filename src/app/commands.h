@@ -21,6 +21,12 @@ struct Common {
 // The rack, or nothing after every mistake in the file was printed.
 [[nodiscard]] std::optional<machine::Rack> read_rack(const std::string& path, const Common& common);
 
+// Every mistake of a rack file, as a person or a program reads it.
+void print_mistakes(const std::vector<machine::RackError>& mistakes, const Common& common);
+// The rack may run: the audit of its plan has no finding that the file does not accept. Otherwise what would
+// be reachable is printed, and the status with which the command ends.
+[[nodiscard]] std::optional<int> refused_by_audit(const machine::Rack& rack, const Common& common);
+
 struct UpOptions {
   std::string rack, assets = "build/assets";
 };
@@ -41,7 +47,8 @@ struct PathOptions {
 [[nodiscard]] int path(const PathOptions& options, const Common& common);
 
 struct AuditOptions {
-  std::string rack;
+  std::string rack;    // a file; or
+  std::string live;    // the control socket of a running rack
   bool lying = false;  // devices emit any requester ID
 };
 [[nodiscard]] int audit(const AuditOptions& options, const Common& common);

@@ -9,12 +9,10 @@
 
 namespace ladon::app {
 
-std::optional<machine::Rack> read_rack(const std::string& path, const Common& common) {
-  auto rack = machine::load_rack(path);
-  if (rack) return std::move(*rack);
+void print_mistakes(const std::vector<machine::RackError>& mistakes, const Common& common) {
   if (common.json) {
     nlohmann::json errors = nlohmann::json::array();
-    for (const auto& e : rack.error())
+    for (const auto& e : mistakes)
       errors.push_back({{"file", e.file},
                         {"line", e.line},
                         {"column", e.column},
@@ -24,7 +22,13 @@ std::optional<machine::Rack> read_rack(const std::string& path, const Common& co
     fmt::print("{}\n", nlohmann::json{{"errors", errors}}.dump(2, ' ', false,
                                                                nlohmann::json::error_handler_t::replace));
   }
-  for (const auto& error : rack.error()) fmt::print(stderr, "{}\n", machine::to_string(error));
+  for (const auto& error : mistakes) fmt::print(stderr, "{}\n", machine::to_string(error));
+}
+
+std::optional<machine::Rack> read_rack(const std::string& path, const Common& common) {
+  auto rack = machine::load_rack(path);
+  if (rack) return std::move(*rack);
+  print_mistakes(rack.error(), common);
   return std::nullopt;
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "app/commands.h"
+#include "app/console.h"
 #include "app/demo_attack.h"
 #include "app/demo_lab.h"
 #include "app/signals.h"
@@ -147,6 +148,7 @@ int demo(const DemoOptions& options, const Common& common) {
   const Progress progress;
   const auto rack = read_rack(options.rack, common);
   if (!rack) return kBadInput;
+  if (const auto status = refused_by_audit(*rack, common)) return *status;
   const auto assets = lab::load_assets(options.assets);
   if (!assets) {
     common.log.error("{}", assets.error());
@@ -164,6 +166,11 @@ int demo(const DemoOptions& options, const Common& common) {
       machine::Runner::start(*rack, {.program = "/proc/self/exe", .log_level = common.log_level}, common.log);
   if (!runner) {
     common.log.error("{}", runner.error());
+    return kFinding;
+  }
+  const auto control = open_console(**runner, common.log);
+  if (!control) {
+    common.log.error("{}", control.error());
     return kFinding;
   }
   lab::Report report{.rack = rack->name, .accelerator = assets->accelerator};

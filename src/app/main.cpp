@@ -59,7 +59,9 @@ int main(int argc, char** argv) {
   app::AuditOptions audit;
   auto* audit_command = program.add_subcommand(
       "audit", "everything that anybody in a rack can reach, against what was granted; 1 if they differ");
-  audit_command->add_option("rack", audit.rack, "rack file (YAML)")->required();
+  auto* audited_file = audit_command->add_option("rack", audit.rack, "rack file (YAML)");
+  audit_command->add_option("--live", audit.live, "control socket of a running rack, in place of a file")
+      ->excludes(audited_file);
   audit_command->add_flag("--lying", audit.lying, "devices and NTBs emit any requester ID, not their own");
   with_json(audit_command);
   audit_command->callback([&] { run = [&] { return app::audit(audit, common); }; });

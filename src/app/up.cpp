@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "app/commands.h"
+#include "app/console.h"
 #include "app/guest_specs.h"
 #include "app/signals.h"
 #include "machine/counter_report.h"
@@ -13,7 +14,8 @@
 namespace ladon::app {
 namespace {
 
-void print_lines(const machine::Runner& runner, const lab::Assets& assets, const Common& common) {
+void print_lines(const machine::Runner& runner, const console::Server& control, const lab::Assets& assets,
+                 const Common& common) {
   nlohmann::json guests = nlohmann::json::array();
   for (const auto& place : runner.machine().guests()) {
     const auto command = lab::qemu_command(assets, guest_spec(place, runner.directory()));
@@ -28,7 +30,10 @@ void print_lines(const machine::Runner& runner, const lab::Assets& assets, const
     }
   }
   if (common.json)
-    fmt::print("{}\n", nlohmann::json{{"directory", runner.directory()}, {"guests", guests}}.dump(2));
+    fmt::print("{}\n",
+               nlohmann::json{
+                   {"directory", runner.directory()}, {"control_socket", control.path()}, {"guests", guests}}
+                   .dump(2));
   std::fflush(stdout);
 }
 
@@ -42,6 +47,7 @@ std::string counters(machine::Runner& runner) {
 int up(const UpOptions& options, const Common& common) {
   const auto rack = read_rack(options.rack, common);
   if (!rack) return kBadInput;
+  if (const auto status = refused_by_audit(*rack, common)) return *status;
   auto assets = lab::load_assets(options.assets);
   if (!assets) {
     common.log.warning("{}; the QEMU lines name placeholders", assets.error());
@@ -58,9 +64,14 @@ int up(const UpOptions& options, const Common& common) {
     common.log.error("{}", ready.error());
     return kFinding;
   }
-  print_lines(**runner, *assets, common);
-  fmt::print(stderr, "{}: serving {} guests; SIGUSR1 shows counters, Ctrl-C ends it\n", rack->name,
-             (*runner)->machine().guests().size());
+  const auto control = open_console(**runner, common.log);
+  if (!control) {
+    common.log.error("{}", control.error());
+    return kFinding;
+  }
+  print_lines(**runner, **control, *assets, common);
+  fmt::print(stderr, "{}: serving {} guests; SIGUSR1 shows counters, Ctrl-C ends it; control socket {}\n",
+             rack->name, (*runner)->machine().guests().size(), (*control)->path());
   while (!signals.stopped()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (signals.take_report_request()) fmt::print(stderr, "{}", counters(**runner));

@@ -37,9 +37,8 @@ Runner::~Runner() {
 }
 
 std::expected<void, std::string> Runner::start_management() {
-  const ManagementOptions options{.socket = machine_->management_socket(),
-                                  .intent = directory() + "/intent.json",
-                                  .journal = directory() + "/journal"};
+  const ManagementOptions options{
+      .socket = machine_->management_socket(), .intent = directory() + "/intent.json", .journal = journal()};
   if (options_.program.empty()) {
     stop_management_ = false;
     management_thread_ = std::thread([this, options] {

@@ -51,6 +51,7 @@ class Runner {
   }
 
   [[nodiscard]] const std::string& directory() const { return directory_.path(); }
+  [[nodiscard]] std::string journal() const { return directory() + "/journal"; }  // the management host's
   // What never changes after the start may be read from any thread.
   [[nodiscard]] const Machine& machine() const { return *machine_; }
   // The remote test host of a NIC; nullptr if its wire has none. Its commands may be run from the caller's

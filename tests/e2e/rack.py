@@ -84,6 +84,7 @@ class Ladon:
             raise AssertionError(f"ladon up printed no rack:\n{self.log()}")
         printed = json.loads(self.output)
         self.directory = pathlib.Path(printed["directory"])
+        self.control_socket = printed["control_socket"]
         self.guests = {guest["name"]: guest for guest in printed["guests"]}
 
     def _printed(self):
