@@ -57,7 +57,7 @@ Verdict killed_in_flight(Scene& scene) {
   std::optional<Placed> next;
   std::optional<Canary> target;
   // The host gives the memory to the next one as soon as it is free.
-  scene.bed.every_turn([&] {
+  scene.each_turn([&] {
     if (next) return;
     next = scene.bed.place(scene.self().host, scene.self().memory, place);
     if (next) target.emplace(next->at, next->bytes.subspan(buffers, kFrames * 4096), 93);
@@ -70,7 +70,7 @@ Verdict killed_in_flight(Scene& scene) {
       (void)scene.bed.land();
     }
   }
-  scene.bed.every_turn({});
+  scene.each_turn({});
   if (!target) return skipped("the host does not use that memory again");
   return judge(!target->untouched(), "late writes of a dead VM landed in the next owner's memory",
                "the memory was free when nothing was under way");

@@ -56,8 +56,9 @@ Verdict late_reset(Scene& scene) {
   if (next.load32(mark) != Scene::kMark) return skipped("the new host does not reach the VF");
   (void)scene.host(scene.self().host).store32(scene.self().host_registers, regs::kControlReset);
   scene.bed.turn();
-  return judge(next.load32(mark) != Scene::kMark, "the old owner has reset the next owner's VF",
-               "the old owner's reset goes nowhere");
+  const bool reset = next.load32(mark) != Scene::kMark;
+  (void)scene.bed.move_vf(scene.me(), scene.self().host, scene.self().slot);
+  return judge(reset, "the old owner has reset the next owner's VF", "the old owner's reset goes nowhere");
 }
 
 // Its page goes back to the host, which gives it to somebody else: the VF writes there all the same.

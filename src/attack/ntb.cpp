@@ -88,16 +88,16 @@ Verdict lay_over(Scene& scene) {
 
 Verdict link_down(Scene& scene) {
   const Canary target = scene.canary_of(scene.me());
-  (void)scene.host(pcie::kManagementDomain)
-      .store32(BusAddr(scene.ntb_of(scene.self().host)->control.bits() + ntb::kLink), 0);
+  auto& management = scene.host(pcie::kManagementDomain);
+  const BusAddr link(scene.ntb_of(scene.self().host)->control.bits() + ntb::kLink);
+  (void)management.store32(link, 0);
   const std::uint64_t at = scene.self().memory - target.size();
   std::array<std::byte, 64> bytes{};
   const Request request{.rid = scene.self().rid, .address = Iova(at)};
   const bool read = scene.bed.emit_read(scene.self().nic, request, bytes);
   (void)scene.bed.emit_write(scene.self().nic, request, bytes);
-  // Its host's neighbours are behind the same link.
-  if (scene.parts.sibling) scene.leave_out(*scene.parts.sibling);
   const std::uint32_t gone = scene.bed.registers(scene.me()).read32(0);
+  (void)management.store32(link, 1);  // its host's neighbours are behind the same link
   return judge(read || !target.untouched(), "bytes moved over a link that is down",
                fmt::format("nothing moved, and registers read {:#x}", gone));
 }

@@ -14,8 +14,8 @@ namespace regs = spec::ixgbevf;
 constexpr std::uint64_t kTarget = 4096;
 constexpr std::uint16_t kTalk = 0x88B5, kPlay = 0x88B6;  // local experimental EtherTypes (IEEE 802)
 constexpr std::uint32_t kTalkMagic = 0x7A1C'0000;
-constexpr std::size_t kHeader = 14;
-constexpr std::size_t kMemory = 1 << 20;  // of each guest, for rings and buffers
+constexpr std::size_t kHeader = 14, kStamp = kHeader + 4;  // the stamp: turn of sending, 8 bytes
+constexpr std::size_t kMemory = 1 << 20;                   // of each guest, for rings and buffers
 
 void put_header(Bytes frame, const MacAddress& to, const MacAddress& from, std::uint16_t type) {
   std::memcpy(frame.data(), to.bytes.data(), 6);
@@ -90,11 +90,19 @@ Scene::Scene(Testbed& rack, const Cast& cast_of_play) : bed(rack), parts(cast_of
     open(i);
     stations_.back()->talks = i != parts.attacker;
   }
-  run(2);
+  // A frame's arrival is seen in the turn in which it happens.
+  bed.every_turn([this] {
+    listen();
+    if (task_) task_();
+  });
+  run(4);
+  begun_ = true;
   first_interrupt_ = bed.interrupts().size();
 }
 
-Scene::~Scene() = default;
+Scene::~Scene() {
+  bed.every_turn({});
+}
 
 void Scene::open(std::size_t guest) {
   Station& station = *stations_[guest];
@@ -213,6 +221,7 @@ void Scene::talk(Station& station) {
   Frame frame(64);
   put_header(frame, outside(), guest(station.guest).mac, kTalk);
   store_le(&frame[kHeader], kTalkMagic | static_cast<std::uint32_t>(station.guest));
+  store_le(&frame[kStamp], bed.turns());
   (void)station.driver->tx().reclaim();
   ++station.sent;  // lost, if the ring does not take it
   (void)station.driver->tx().send(frame);
@@ -225,23 +234,32 @@ void Scene::listen() {
   for (Frame& frame : bed.take_sent()) {
     const bool talk = frame.size() >= 64 && load_be<std::uint16_t>(&frame[12]) == kTalk;
     const std::uint32_t word = talk ? load_le<std::uint32_t>(&frame[kHeader]) : 0;
-    if ((word & 0xFFFF'0000) == kTalkMagic && (word & 0xFFFF) < stations_.size())
+    if ((word & 0xFFFF'0000) == kTalkMagic && (word & 0xFFFF) < stations_.size()) {
       ++stations_[word & 0xFFFF]->heard_by_wire;
-    else
+      arrived(frame);
+    } else {
       seen_.push_back(std::move(frame));
+    }
   }
   for (const auto& station : stations_) {
     if (!station->talks) continue;
-    while (const auto frame = station->driver->rx().receive())
-      if (frame->bytes.size() >= 64 && load_be<std::uint16_t>(&frame->bytes[12]) == kTalk) ++station->heard;
+    while (const auto frame = station->driver->rx().receive()) {
+      if (frame->bytes.size() < 64 || load_be<std::uint16_t>(&frame->bytes[12]) != kTalk) continue;
+      ++station->heard;
+      arrived(frame->bytes);
+    }
   }
+}
+
+void Scene::arrived(ConstBytes frame) {
+  std::uint64_t& slowest = begun_ ? latency_.since : latency_.before;
+  slowest = std::max(slowest, bed.turns() - load_le<std::uint64_t>(&frame[kStamp]));
 }
 
 void Scene::run(unsigned rounds) {
   for (unsigned round = 0; round < rounds; ++round) {
     for (const auto& station : stations_) talk(*station);
     bed.step();
-    listen();
   }
 }
 
@@ -252,7 +270,6 @@ std::vector<Frame> Scene::seen_by_wire() {
 std::uint64_t Scene::lost() {
   run(4);
   bed.settle();
-  listen();
   std::uint64_t all = 0;
   for (const auto& station : stations_)
     if (station->talks)

@@ -94,8 +94,16 @@ class Scene {
 
   // ---- time: the rack moves and neighbours talk
   void run(unsigned rounds = 4);
+  // Called after every turn of the hardware from now on; empty: nothing.
+  void each_turn(std::function<void()> task) { task_ = std::move(task); }
   // Frames that neighbours sent or were sent, and that did not arrive. Lets everything settle first.
   [[nodiscard]] std::uint64_t lost();
+  // Turns of the hardware that the slowest of the neighbours' frames was on its way: before the play, and
+  // since.
+  struct Latency {
+    std::uint64_t before = 0, since = 0;
+  };
+  [[nodiscard]] Latency latency() const { return latency_; }
   // This guest is part of the play from here on: its frames are not counted.
   void leave_out(std::size_t guest);
 
@@ -104,11 +112,15 @@ class Scene {
   void open(std::size_t guest);
   void talk(Station& station);
   void listen();
+  void arrived(ConstBytes frame);
 
   std::vector<std::unique_ptr<Station>> stations_;
   std::vector<std::unique_ptr<host::BlockingHost>> hosts_;
   std::vector<Frame> seen_;
   std::size_t first_interrupt_ = 0;
+  std::function<void()> task_;
+  Latency latency_;
+  bool begun_ = false;
   std::uint64_t canaries_ = 0;
 };
 

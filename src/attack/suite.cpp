@@ -58,32 +58,80 @@ Verdict perform(const Attack& attack, Scene& scene) {
   }
 }
 
-}  // namespace
-
-std::expected<Result, std::string> try_attack(const Build& build, const Attack& attack, OffSet off,
-                                              Mutant mutant) {
-  Conditions conditions{.off = off, .mutant = mutant, .watched_dma = attack.watched_dma};
-  conditions.tight_look_up = attack.one_entry_short;
-  auto bed = build(conditions);
-  if (!bed) return std::unexpected(bed.error());
+Result play(const Attack& attack, Scene& scene) {
   Result result{.attack = &attack};
-  const Cast parts = cast(**bed);
-  if (!parts.attacker) {
-    result.outcome = Outcome::skipped;
-    result.reason = "the rack has no VM on a compute host";
-    return result;
-  }
-  Scene scene(**bed, parts);
-  const std::size_t first = (*bed)->refusals().size();
-  const Counted before = counted(**bed);
+  const Testbed& bed = scene.bed;
+  const std::size_t first = bed.refusals().size();
+  const Counted before = counted(bed);
   const Verdict verdict = perform(attack, scene);
   result.outcome = verdict.outcome;
   result.reason = verdict.reason;
   result.collateral_packets = scene.lost();
+  result.latency = scene.latency();
   if (result.outcome == Outcome::skipped) return result;
-  attribute(result, **bed, first, before, attacker_of(attack, scene));
+  attribute(result, bed, first, before, attacker_of(attack, scene));
   if (!verdict.by.empty()) result.by = verdict.by, result.attributed_to = verdict.attributed_to;
   return result;
+}
+
+Conditions conditions_of(const Attack& attack, OffSet off, Mutant mutant) {
+  Conditions conditions{.off = off, .mutant = mutant, .watched_dma = attack.watched_dma};
+  conditions.tight_look_up = attack.one_entry_short;
+  return conditions;
+}
+
+Result nobody_attacks(const Attack& attack) {
+  Result result{.attack = &attack, .outcome = Outcome::skipped};
+  result.reason = "the rack has no VM on a compute host";
+  return result;
+}
+
+// The attacker's process ends, and what it leaves is all that is left.
+Remains after_it_is_gone(Scene& scene) {
+  scene.bed.hold(scene.me(), false);
+  (void)scene.bed.land();
+  const auto gone = scene.bed.detach(scene.me());
+  for (int i = 0; i < 600 && !*gone; ++i) scene.run(1);
+  scene.bed.settle();
+  return scene.bed.remains();
+}
+
+LeftBehind difference(const Remains& with, const Remains& without) {
+  LeftBehind left;
+  left.findings = with.findings - std::min(with.findings, without.findings);
+  left.unreachable = with.unreachable - std::min(with.unreachable, without.unreachable);
+  for (const auto& [what, count] : with.entries) {
+    const auto usual = without.entries.find(what);
+    const std::uint64_t expected = usual == without.entries.end() ? 0 : usual->second;
+    if (count > expected) left.entries[what] = count - expected;
+  }
+  return left;
+}
+
+}  // namespace
+
+std::expected<Result, std::string> try_attack(const Build& build, const Attack& attack, OffSet off,
+                                              Mutant mutant) {
+  auto bed = build(conditions_of(attack, off, mutant));
+  if (!bed) return std::unexpected(bed.error());
+  const Cast parts = cast(**bed);
+  if (!parts.attacker) return nobody_attacks(attack);
+  Scene scene(**bed, parts);
+  return play(attack, scene);
+}
+
+std::expected<Examined, std::string> examine_attack(const Build& build, const Attack& attack) {
+  const Conditions conditions = conditions_of(attack, {}, Mutant::none);
+  auto bed = build(conditions), quiet = build(conditions);
+  if (!bed || !quiet) return std::unexpected(!bed ? bed.error() : quiet.error());
+  const Cast parts = cast(**bed);
+  if (!parts.attacker) return Examined{.result = nobody_attacks(attack), .left = {}};
+  Scene scene(**bed, parts);
+  Examined examined{.result = play(attack, scene), .left = {}};
+  if (examined.result.outcome == Outcome::skipped) return examined;
+  Scene peace(**quiet, parts);
+  examined.left = difference(after_it_is_gone(scene), after_it_is_gone(peace));
+  return examined;
 }
 
 }  // namespace ladon::attack

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,6 +87,14 @@ struct Placed {
   host::Pin pin{};
 };
 
+// What a rack holds: to be compared before and after.
+struct Remains {
+  // Of an exact audit: reachable and not granted, granted and not reachable.
+  std::size_t findings = 0, unreachable = 0;
+  // How many there are, by what they are: entries of the hardware's tables, pinned memory, I/O spaces.
+  std::map<std::string, std::uint64_t> entries;
+};
+
 class Testbed {
  public:
   virtual ~Testbed() = default;
@@ -152,7 +161,9 @@ class Testbed {
   [[nodiscard]] virtual std::vector<std::vector<std::byte>> take_sent() = 0;
 
   // ---- time
-  virtual void turn() = 0;    // hardware once
+  [[nodiscard]] virtual Instant now() const = 0;
+  [[nodiscard]] virtual std::uint64_t turns() const = 0;  // of the hardware, since the rack came up
+  virtual void turn() = 0;                                // hardware once
   virtual void step() = 0;    // the management host's software, then hardware once
   virtual void settle() = 0;  // until nothing is left to do
   virtual void tick() = 0;    // the management host's second has passed
@@ -166,6 +177,9 @@ class Testbed {
   // How often the hosts' fault logs have named this tenant.
   [[nodiscard]] virtual std::size_t logged(const std::string& who) const = 0;
   [[nodiscard]] virtual bool quarantined(std::size_t guest) const = 0;
+  // What it holds now. What place() has placed is given back first: canaries must not be looked at
+  // afterwards.
+  [[nodiscard]] virtual Remains remains() = 0;
   // Tables passed on a DMA write's way to the guest's first page.
   [[nodiscard]] virtual std::size_t hops(std::size_t guest) const = 0;
   // So many DMA addresses of this guest's, through the tables, and as a port remembers them: to be timed.
@@ -178,6 +192,7 @@ class Testbed {
 struct Conditions {
   OffSet off;
   Mutant mutant = Mutant::none;
+  enum class Unmaps : std::uint8_t { as_written, strict, deferred } unmaps = Unmaps::as_written;
   bool watched_dma = false;
   bool tight_look_up = false;  // every NTB's look-up table is as large as its host has guests
 };

@@ -118,6 +118,11 @@ Expected<void> Fabric::unmap(pcie::Domain domain, iommu::DomainId id, const Rang
   return done;
 }
 
+std::size_t Fabric::domains(pcie::Domain domain) const {
+  const auto* host = impl_->host(domain);
+  return host == nullptr ? 0 : host->unit.domains();
+}
+
 void Fabric::flush_iotlb(pcie::Domain domain) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return;

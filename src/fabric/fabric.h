@@ -124,6 +124,8 @@ class Fabric {
                                    const iommu::Mapping<Iova>& mapping);
   [[nodiscard]] Expected<void> unmap(pcie::Domain domain, iommu::DomainId id, const Range<Iova>& range);
   void flush_iotlb(pcie::Domain domain);
+  // How many I/O domains there are, whether a requester is attached or not.
+  [[nodiscard]] std::size_t domains(pcie::Domain domain) const;
   // The requester has used the page at `at` (only racks with iotlb_entries > 0 need it).
   void fill_iotlb(pcie::Domain domain, iommu::DomainId id, Iova at);
 

@@ -116,6 +116,7 @@ class Unit {
 
   [[nodiscard]] InterruptRemapper& interrupts() { return interrupts_; }
   [[nodiscard]] const Iotlb& iotlb() const { return iotlb_; }
+  [[nodiscard]] std::size_t domains() const { return domains_.size(); }
   [[nodiscard]] const UnitOptions& options() const { return options_; }
   // Requesters of a domain, ascending.
   [[nodiscard]] std::vector<pcie::Bdf> requesters(DomainId id) const;

@@ -34,8 +34,12 @@ Rack adjusted(Rack rack, const attack::Conditions& conditions) {
        .ch_iommu = on(d.ch_iommu, Defence::ch_iommu),
        .interrupt_remapping = on(d.interrupt_remapping, Defence::interrupt_remapping),
        .ept = on(d.ept, Defence::ept)};
-  if (conditions.mutant == Mutant::deferred_invalidation)
-    for (auto& host : rack.hosts) host.invalidation = Invalidation::deferred;
+  using Unmaps = attack::Conditions::Unmaps;
+  const bool deferred =
+      conditions.mutant == Mutant::deferred_invalidation || conditions.unmaps == Unmaps::deferred;
+  if (deferred || conditions.unmaps == Unmaps::strict)
+    for (auto& host : rack.hosts)
+      host.invalidation = deferred ? Invalidation::deferred : Invalidation::strict;
   if (conditions.tight_look_up)
     for (auto& host : rack.hosts)
       host.ntb.lut = static_cast<std::uint16_t>(
@@ -200,10 +204,12 @@ std::size_t AttackRack::under_way() const {
 }
 
 bool AttackRack::turn_once() {
+  ++turns_;
   bool more = false;
   for (std::size_t i = 0; i < hardware_->nics(); ++i) more |= hardware_->nic(i).poll(kNicBudget);
   more |= hardware_->live().run_peer_writes();
   hardware_->fabric().refresh();
+  hardware_->flush_due();
   more |= hardware_->live().run_emissions();
   // An access that is under way holds a translation: until it has landed there is no quiescent point.
   const bool busy = under_way() > 0;

@@ -71,11 +71,16 @@ class AttackRack final : public attack::Testbed {
   void inject(std::uint16_t nic, ConstBytes frame) override;
   [[nodiscard]] std::vector<std::vector<std::byte>> take_sent() override;
 
+  [[nodiscard]] Instant now() const override { return clock_.now(); }
+  [[nodiscard]] std::uint64_t turns() const override { return turns_; }
   void turn() override { (void)turn_once(); }
   void step() override;
   void settle() override;
   void tick() override;
-  void advance(Duration by) override { clock_.advance(by); }
+  void advance(Duration by) override {
+    clock_.advance(by);
+    hardware_->flush_due();
+  }
   void every_turn(std::function<void()> task) override { task_ = std::move(task); }
 
   [[nodiscard]] const std::vector<attack::Interrupt>& interrupts() const override { return interrupts_; }
@@ -83,6 +88,7 @@ class AttackRack final : public attack::Testbed {
   [[nodiscard]] std::vector<attack::Count> counts() const override;
   [[nodiscard]] std::size_t logged(const std::string& who) const override;
   [[nodiscard]] bool quarantined(std::size_t guest) const override;
+  [[nodiscard]] attack::Remains remains() override;
   [[nodiscard]] std::size_t hops(std::size_t guest) const override;
   [[nodiscard]] bool resolve_many(std::size_t guest, std::uint32_t count) const override;
   [[nodiscard]] bool look_up_many(std::size_t guest, std::uint32_t count) override;
@@ -116,6 +122,7 @@ class AttackRack final : public attack::Testbed {
   bool turn_once();
   std::size_t under_way() const;
   void collect_faults();
+  void give_back_placed();
   [[nodiscard]] pcie::Transaction processor(std::size_t guest, Gpa at, pcie::Access access) const;
   [[nodiscard]] pcie::Transaction emitted(std::uint16_t nic, const attack::Request& request,
                                           std::size_t length, pcie::Access access) const;
@@ -152,6 +159,8 @@ class AttackRack final : public attack::Testbed {
   std::vector<attack::Guest> guests_;
   std::vector<Seat> seats_;
   std::vector<MemoryFile> placed_;  // mapped here for as long as the rack lives
+  std::vector<std::pair<pcie::Domain, host::Pin>> placed_pins_;
+  std::uint64_t turns_ = 0;
   std::function<void()> task_;
   bool in_task_ = false;
   std::vector<attack::Interrupt> interrupts_;

@@ -160,6 +160,8 @@ std::optional<std::uint32_t> AttackRack::load(std::size_t guest, Gpa at) {
 
 std::shared_ptr<const bool> AttackRack::detach(std::size_t guest) {
   auto done = std::make_shared<bool>(false);
+  const PlacedGuest& placed = seats_[guest].placed;
+  (void)hardware_->fabric().unmap_vm(placed.domain, pcie::Vm{placed.slot}, Range<Gpa>::everything());
   seats_[guest].slot->detached([done](vfio::Status) { *done = true; });
   return done;
 }
@@ -184,6 +186,7 @@ std::optional<attack::Placed> AttackRack::place(pcie::Domain host, std::uint64_t
   auto memory = opened(*fd);
   if (!pinned || !memory) return std::nullopt;
   const MemoryFile& kept = placed_.emplace_back(std::move(*memory));
+  placed_pins_.emplace_back(host, pinned->pin);
   return attack::Placed{pinned->at, {kept.mapped_or_null(), kept.size()}, pinned->pin};
 }
 

@@ -61,8 +61,9 @@ class EmulatedHost::Program final : public host::HostBridge {
   Listener listener_;
 };
 
-EmulatedHost::EmulatedHost(const EmulatedHostOptions& options, Live& live, Quiescence& quiescence)
-    : options_(options), live_(live), quiescence_(quiescence) {}
+EmulatedHost::EmulatedHost(const EmulatedHostOptions& options, Live& live, const Clock& clock,
+                           Quiescence& quiescence)
+    : options_(options), live_(live), clock_(clock), quiescence_(quiescence) {}
 
 EmulatedHost::~EmulatedHost() = default;
 
@@ -232,6 +233,20 @@ void EmulatedHost::serve(const host::Unpin& r, Program&, Reply reply) {
 
 // ---- IOMMU
 
+bool EmulatedHost::defers() const {
+  return live_.fabric().options().hosts[static_cast<std::size_t>(options_.domain)].invalidation ==
+         iommu::Invalidation::deferred;
+}
+
+void EmulatedHost::flush() {
+  live_.fabric().flush_iotlb(options_.domain);
+  unflushed_.clear();
+}
+
+void EmulatedHost::flush_due() {
+  if (const auto deadline = unflushed_.deadline(); deadline && clock_.now() >= *deadline) flush();
+}
+
 void EmulatedHost::serve(const host::CreateIoDomain&, Program&, Reply reply) {
   const auto created = live_.fabric().create_domain(options_.domain);
   if (!created) return reply(std::unexpected(error_of(created.error())));
@@ -257,6 +272,7 @@ void EmulatedHost::serve(const host::DetachRid& r, Program&, Reply reply) {
 void EmulatedHost::serve(const host::IommuMap& r, Program&, Reply reply) {
   const auto from = Range<Iova>::of(r.iova, r.length);
   if (!from) return reply(std::unexpected(host::Error::bad_argument));
+  if (unflushed_.holds(iommu::DomainId{static_cast<std::uint32_t>(r.domain)}, *from)) flush();
   reply(result_of(live_.fabric().map(options_.domain, iommu::DomainId{static_cast<std::uint32_t>(r.domain)},
                                      {.from = *from, .to = r.to, .access = r.access})));
 }
@@ -264,9 +280,13 @@ void EmulatedHost::serve(const host::IommuMap& r, Program&, Reply reply) {
 void EmulatedHost::serve(const host::IommuUnmap& r, Program&, Reply reply) {
   const auto range = Range<Iova>::of(r.iova, r.length);
   if (!range) return reply(std::unexpected(host::Error::bad_argument));
-  const auto unmapped =
-      live_.fabric().unmap(options_.domain, iommu::DomainId{static_cast<std::uint32_t>(r.domain)}, *range);
+  const iommu::DomainId domain{static_cast<std::uint32_t>(r.domain)};
+  const auto unmapped = live_.fabric().unmap(options_.domain, domain, *range);
   if (!unmapped) return reply(result_of(unmapped));
+  if (defers()) {
+    unflushed_.add(domain, *range, clock_.now());
+    flush_due();
+  }
   answer_when_quiescent(std::move(reply));
 }
 

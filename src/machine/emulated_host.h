@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/quiescence.h"
+#include "base/time.h"
 #include "host/host_bridge.h"
+#include "iommu/flush_queue.h"
 #include "machine/live.h"
 
 namespace ladon::machine {
@@ -24,7 +26,7 @@ struct EmulatedHostOptions {
 class EmulatedHost {
  public:
   // All outlive the host. Replies that need a quiescent point come from `quiescence.poll()`.
-  EmulatedHost(const EmulatedHostOptions& options, Live& live, Quiescence& quiescence);
+  EmulatedHost(const EmulatedHostOptions& options, Live& live, const Clock& clock, Quiescence& quiescence);
   ~EmulatedHost();
   EmulatedHost(const EmulatedHost&) = delete;
   EmulatedHost& operator=(const EmulatedHost&) = delete;
@@ -37,6 +39,11 @@ class EmulatedHost {
   void interrupt(std::uint32_t vector);
   // Takes what the fault log has kept, tells every program, and returns it.
   std::vector<host::Fault> publish_faults();
+
+  // With deferred invalidation an unmap is answered while the IOTLB still has its entries, and this host's
+  // IOMMU driver empties the IOTLB later: call flush_due() no later than next_flush().
+  void flush_due();
+  [[nodiscard]] std::optional<Instant> next_flush() const { return unflushed_.deadline(); }
 
   // What this host's processor may reach has changed.
   void access_changed() { pages_ = {}; }
@@ -76,6 +83,8 @@ class EmulatedHost {
   // Where one load or store of registers leads, remembered by page; nullopt if it leads elsewhere or nowhere.
   [[nodiscard]] std::optional<fabric::RegisterTarget> registers(BusAddr at, pcie::Access access);
   void answer_when_quiescent(Reply reply);
+  [[nodiscard]] bool defers() const;
+  void flush();
 
   struct RememberedPage {
     BusAddr page;
@@ -86,7 +95,9 @@ class EmulatedHost {
 
   EmulatedHostOptions options_;
   Live& live_;
+  const Clock& clock_;
   Quiescence& quiescence_;
+  iommu::FlushQueue unflushed_;
   std::vector<std::unique_ptr<Program>> programs_;
   std::map<std::uint32_t, Program*> routed_;                        // vector -> who routed it
   std::array<std::array<RememberedPage, kRemembered>, 2> pages_{};  // by access: read, write

@@ -56,9 +56,23 @@ void Hardware::add_hosts(const Rack& rack, const Clock& clock, Quiescence& quies
   for (std::size_t domain = 0; domain < rack.hosts.size(); ++domain)
     hosts_.push_back(std::make_unique<EmulatedHost>(
         EmulatedHostOptions{pcie::Domain{static_cast<std::uint16_t>(domain)}, describe_host(rack, domain)},
-        *live_, quiescence));
+        *live_, clock, quiescence));
+  for (const auto& host : hosts_)
+    if (options.hosts[static_cast<std::size_t>(host->domain())].invalidation == iommu::Invalidation::deferred)
+      deferring_.push_back(host.get());
   live_->set_interrupt_sink(
       [this](const fabric::InterruptTarget& target) { host(target.domain).interrupt(target.vector); });
+}
+
+void Hardware::flush_due() {
+  for (EmulatedHost* host : deferring_) host->flush_due();
+}
+
+std::optional<Instant> Hardware::next_flush() const {
+  std::optional<Instant> next;
+  for (const EmulatedHost* host : deferring_)
+    if (const auto at = host->next_flush(); at && (!next || *at < *next)) next = at;
+  return next;
 }
 
 void Hardware::access_changed(const fabric::Affected& affected) {

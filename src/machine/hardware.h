@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,9 @@ class Hardware final : private fabric::Listener {
   [[nodiscard]] std::size_t nics() const { return nics_.size(); }
   [[nodiscard]] nic::Nic& nic(std::size_t index) { return *nics_[index].nic; }
   [[nodiscard]] std::size_t hosts() const { return hosts_.size(); }
+  // Hosts that invalidate in batches empty their IOTLBs when that is due; when it is next.
+  void flush_due();
+  [[nodiscard]] std::optional<Instant> next_flush() const;
   [[nodiscard]] EmulatedHost& host(pcie::Domain domain) { return *hosts_[static_cast<std::size_t>(domain)]; }
 
  private:
@@ -58,6 +62,7 @@ class Hardware final : private fabric::Listener {
   std::vector<std::unique_ptr<HostMemory>> memories_;  // by domain
   std::unique_ptr<Live> live_;
   std::vector<std::unique_ptr<EmulatedHost>> hosts_;  // by domain
+  std::vector<EmulatedHost*> deferring_;              // that invalidate in batches
 };
 
 }  // namespace ladon::machine

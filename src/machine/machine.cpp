@@ -152,6 +152,7 @@ bool Machine::work() {
   for (std::size_t i = 0; i < nics(); ++i) more |= nic(i).poll(kNicBudget);
   more |= live().run_peer_writes();
   fabric().refresh();
+  hardware_->flush_due();
   collect_faults();
   run_tasks();
   if (const Instant now = clock_.now(); now >= next_poll_) {
@@ -172,6 +173,7 @@ Duration Machine::until_deadline(Duration longest) const {
   for (std::size_t i = 0; i < nics(); ++i)
     if (const auto deadline = hardware_->nic(i).next_deadline())
       wait = std::min(wait, std::max(Duration{0}, *deadline - now));
+  if (const auto flush = hardware_->next_flush()) wait = std::min(wait, std::max(Duration{0}, *flush - now));
   return wait;
 }
 

@@ -54,6 +54,7 @@ class Churn {
     bed_->hold(scene_->me(), false);
     (void)bed_->land();
     ASSERT_TRUE(bed_->attach(scene_->me()));
+    scene_.reset();  // one looks at the rack at a time
     scene_ = std::make_unique<Scene>(*bed_, cast(*bed_));
   }
   [[nodiscard]] bool untouched() const {

@@ -7,7 +7,8 @@ import unittest
 import rack
 
 EXAMPLE = pathlib.Path(rack.EXAMPLE)
-FIELDS = {"id", "title", "attacker", "control", "result", "by", "attributed_to", "collateral_packets", "reason"}
+FIELDS = {"id", "title", "attacker", "control", "result", "by", "attributed_to", "collateral_packets", "reason",
+          "neighbour_latency_turns", "left_behind"}
 
 
 class Attack(unittest.TestCase):
@@ -27,6 +28,8 @@ class Attack(unittest.TestCase):
             self.assertEqual(set(attack), FIELDS)
             self.assertEqual((attack["result"], attack["collateral_packets"]), ("refused", 0), attack)
             self.assertTrue(attack["reason"] and attack["control"], attack)
+            self.assertEqual(attack["neighbour_latency_turns"], {"before": 1, "during": 1}, attack)
+            self.assertEqual(attack["left_behind"]["findings"], 0, attack)
         for row in report["left_out"]:
             self.assertEqual(row["result"], "skipped")
             self.assertTrue(row["reason"])
@@ -45,6 +48,16 @@ class Attack(unittest.TestCase):
         (attack,) = json.loads(done.stdout)["attacks"]
         self.assertEqual((attack["id"], attack["attributed_to"]), ("I3", "vm-a"))
         self.assertIn("ch1/iommu/interrupt remapping", attack["by"])
+
+    def test_how_long_memory_stays_open_after_an_unmap(self):
+        done = self.attack(EXAMPLE, "--only", "D6", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        windows = json.loads(done.stdout)["invalidation_windows"]
+        for window in windows:
+            deferred = window["invalidation"] == "deferred"
+            self.assertEqual(window["written_afterwards"] > 0, deferred, window)
+            self.assertLessEqual(window["longest_seconds"], 0.010 if deferred else 0, window)
+        self.assertEqual(len(windows), 6)
 
     def test_the_matrix_of_one_attack(self):
         done = self.attack(EXAMPLE, "--matrix", "--only", "D3a", "--json")
