@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "attack/attack.h"
 
@@ -47,6 +48,47 @@ Verdict unmap_in_flight(Scene& scene) {
   const std::size_t late = scene.bed.land();
   scene.run(2);
   return judge(!target.untouched(), fmt::format("{} late accesses, in the next owner's memory", late),
+               "the unmap was answered when nothing was under way");
+}
+
+constexpr std::uint32_t kReads = 8, kReadBytes = 128;
+
+// A frame of the attacker's whose payload is being read from `buffers`.
+bool start_reads(Scene& scene, std::uint64_t buffers) {
+  scene.refresh(scene.me());
+  const Frame header = scene.frame_to(Scene::outside(), scene.self().mac, 0);
+  const client::GuestMemory own = scene.own(scene.me(), header.size());
+  std::ranges::copy(header, own.bytes.begin());
+  std::vector<client::TxPiece> pieces = {{own.base, static_cast<std::uint16_t>(header.size())}};
+  for (std::uint32_t i = 0; i < kReads; ++i) pieces.push_back({Iova(buffers + i * 4096), kReadBytes});
+  scene.bed.hold(scene.me(), true);
+  scene.rings(scene.me()).transmit(pieces);
+  std::size_t descriptors = 0;
+  for (int i = 0; i < 4 && descriptors == 0; ++i) {
+    scene.bed.turn();
+    descriptors = scene.bed.land();
+  }
+  scene.bed.turn();
+  return descriptors != 0;
+}
+
+Verdict unmap_in_flight_of_reads(Scene& scene) {
+  if (scene.bed.give_memory(scene.me(), scene.extra(), Scene::kExtra, pcie::kReadWrite).empty())
+    return skipped("no memory to give");
+  const auto place = scene.bed.place_of(scene.me(), scene.extra());
+  if (!start_reads(scene, scene.extra().bits())) return skipped("no access could be held");
+  const auto done = scene.bed.take_memory(scene.me(), scene.extra(), Scene::kExtra);
+  for (int i = 0; i < 600 && !*done; ++i) scene.bed.turn();
+  if (!*done || !place) return skipped("the memory is not taken back");
+  const auto next = scene.bed.place(scene.self().host, Scene::kExtra, place);
+  if (!next) return skipped("the host does not use that memory again");
+  const Canary target(next->at, next->bytes, 94);
+  scene.bed.hold(scene.me(), false);
+  (void)scene.bed.land();
+  scene.run(4);
+  const auto sent = scene.seen_by_wire();
+  const bool leaked = std::ranges::any_of(sent, [&](const Frame& frame) { return target.is_in(frame); });
+  return judge(leaked, "a late read has sent the next owner's memory",
                "the unmap was answered when nothing was under way");
 }
 
@@ -108,11 +150,17 @@ Verdict changed_after_check(Scene& scene) {
 }
 
 constexpr std::array kAttacks = {
-    Attack{"D7",
+    Attack{"D7a",
            "an unmap while writes are under way",
            Party::vf,
            {{}, Mutant::no_drain},
            unmap_in_flight,
+           true},
+    Attack{"D7b",
+           "an unmap while reads are under way",
+           Party::vf,
+           {{}, Mutant::no_drain},
+           unmap_in_flight_of_reads,
            true},
     Attack{"D8",
            "a frame that changes after it was checked",
