@@ -141,7 +141,9 @@ int attack(const AttackOptions& options, const Common& common) {
     common.log.error("there is no attack {}", options.only);
     return kBadInput;
   }
-  if (options.matrix) return attack_matrix(build, wanted, common);
+  if (options.matrix)
+    return attack_matrix(build, wanted,
+                         {.rack = rack->name, .svg = options.svg, .prices = !options.no_prices}, common);
   const auto begin = std::chrono::steady_clock::now();
   std::vector<attack::Examined> examined;
   for (const auto& one : wanted) {

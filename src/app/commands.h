@@ -57,6 +57,8 @@ struct AttackOptions {
   std::string rack;
   std::string only;     // id of one attack; empty: all
   bool matrix = false;  // under every set of defences
+  std::string svg;      // with `matrix`: file for a picture of it
+  bool no_prices = false;
 };
 [[nodiscard]] int attack(const AttackOptions& options, const Common& common);
 

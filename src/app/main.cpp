@@ -70,8 +70,11 @@ int main(int argc, char** argv) {
   auto* attack_command =
       program.add_subcommand("attack", "try every attack of the catalogue on a live rack; 1 if one succeeds");
   attack_command->add_option("rack", attack.rack, "rack file (YAML)")->required();
-  attack_command->add_flag("--matrix", attack.matrix,
-                           "under every set of defences that are off; 1 if one is worth nothing");
+  auto* matrix = attack_command->add_flag(
+      "--matrix", attack.matrix, "under every set of defences that are off; 1 if one is worth nothing");
+  attack_command->add_option("--svg", attack.svg, "write the matrix as a picture to this file")
+      ->needs(matrix);
+  attack_command->add_flag("--no-prices", attack.no_prices, "measure no prices")->needs(matrix);
   attack_command->add_option("--only", attack.only, "the attack with this id");
   with_json(attack_command);
   attack_command->callback([&] { run = [&] { return app::attack(attack, common); }; });

@@ -32,7 +32,7 @@ struct Matrix {
   [[nodiscard]] bool sound() const;
 };
 
-// `complete`: these attacks are all there are, and must show what every defence is worth. `progress` is told
+// `attacks` outlive the matrix. `complete`: they are all there are, and must show what every defence is worth. `progress` is told
 // how many of how many rows are done. The error is a sentence: a rack did not come up.
 [[nodiscard]] std::expected<Matrix, std::string> make_matrix(
     const Build& build, const std::vector<Attack>& attacks, bool complete,

@@ -95,6 +95,13 @@ struct Remains {
   std::map<std::string, std::uint64_t> entries;
 };
 
+// Tables on an access's way: of a guest's VF to the guest's memory (a read's completion counts too), of its
+// processor to its VF's registers, of an interrupt to its host.
+struct Hops {
+  std::size_t dma_write = 0, dma_read = 0, register_read = 0, interrupt = 0;
+  bool operator==(const Hops&) const = default;
+};
+
 class Testbed {
  public:
   virtual ~Testbed() = default;
@@ -180,8 +187,7 @@ class Testbed {
   // What it holds now. What place() has placed is given back first: canaries must not be looked at
   // afterwards.
   [[nodiscard]] virtual Remains remains() = 0;
-  // Tables passed on a DMA write's way to the guest's first page.
-  [[nodiscard]] virtual std::size_t hops(std::size_t guest) const = 0;
+  [[nodiscard]] virtual Hops hops(std::size_t guest) const = 0;
   // So many DMA addresses of this guest's, through the tables, and as a port remembers them: to be timed.
   // False if one was refused.
   [[nodiscard]] virtual bool resolve_many(std::size_t guest, std::uint32_t count) const = 0;

@@ -89,7 +89,7 @@ class AttackRack final : public attack::Testbed {
   [[nodiscard]] std::size_t logged(const std::string& who) const override;
   [[nodiscard]] bool quarantined(std::size_t guest) const override;
   [[nodiscard]] attack::Remains remains() override;
-  [[nodiscard]] std::size_t hops(std::size_t guest) const override;
+  [[nodiscard]] attack::Hops hops(std::size_t guest) const override;
   [[nodiscard]] bool resolve_many(std::size_t guest, std::uint32_t count) const override;
   [[nodiscard]] bool look_up_many(std::size_t guest, std::uint32_t count) override;
 

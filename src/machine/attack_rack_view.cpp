@@ -209,15 +209,26 @@ bool AttackRack::quarantined(std::size_t guest) const {
   return service_->pf(guests_[guest].nic).quarantined(guests_[guest].vf);
 }
 
-std::size_t AttackRack::hops(std::size_t guest) const {
+attack::Hops AttackRack::hops(std::size_t guest) const {
   const attack::Guest& who = guests_[guest];
-  return hardware_->live()
-      .probe(emitted(who.nic, {.rid = who.rid, .address = Iova(0)}, 64, pcie::Access::write))
-      .hops.size();
+  const auto count = [&](const pcie::Transaction& access) {
+    const auto way = hardware_->live().probe(access);
+    return way.hops.size() + way.return_hops.size();
+  };
+  const auto dma = [&](std::uint64_t at, std::size_t length, pcie::Access access) {
+    return emitted(who.nic, {.rid = who.rid, .address = Iova(at)}, length, access);
+  };
+  pcie::Function& vf = *hardware_->nic(who.nic).function(function_of(who.vf));
+  pcie::Transaction message = dma(vf.register_read(spec::ixgbevf::kMsixBar, 0, 8), 4, pcie::Access::write);
+  message.data = static_cast<std::uint32_t>(vf.register_read(spec::ixgbevf::kMsixBar, 8, 4));
+  return {.dma_write = count(dma(0, 64, pcie::Access::write)),
+          .dma_read = count(dma(0, 64, pcie::Access::read)),
+          .register_read = count(processor(guest, kGuestBar0, pcie::Access::read)),
+          .interrupt = count(message)};
 }
 
-// Over 16 MiB of the guest's memory, page by page.
-constexpr std::uint64_t kSpread = 16u << 20;
+// Over 2 MiB of the guest's memory, page by page.
+constexpr std::uint64_t kSpread = 2u << 20;
 
 bool AttackRack::resolve_many(std::size_t guest, std::uint32_t count) const {
   const attack::Guest& who = guests_[guest];
