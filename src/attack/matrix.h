@@ -32,8 +32,9 @@ struct Matrix {
   [[nodiscard]] bool sound() const;
 };
 
-// `attacks` outlive the matrix. `complete`: they are all there are, and must show what every defence is worth. `progress` is told
-// how many of how many rows are done. The error is a sentence: a rack did not come up.
+// `attacks` outlive the matrix. `complete`: they are all there are, and must show what every defence is
+// worth. `progress` is told how many of how many rows are done. The error is a sentence: a rack did not come
+// up.
 [[nodiscard]] std::expected<Matrix, std::string> make_matrix(
     const Build& build, const std::vector<Attack>& attacks, bool complete,
     const std::function<void(std::size_t, std::size_t)>& progress = {});

@@ -38,14 +38,36 @@ Verdict no_buffers(Scene& scene) {
                "its frames are dropped, the neighbour's next one went out");
 }
 
-Verdict pause_frames(Scene& scene) {
-  Frame frame = scene.frame_to({{0x01, 0x80, 0xC2, 0x00, 0x00, 0x01}}, scene.self().mac, 64);
+constexpr MacAddress kPauseGroup{{0x01, 0x80, 0xC2, 0x00, 0x00, 0x01}};
+
+Frame pause_frame(const Scene& scene, const MacAddress& from) {
+  Frame frame = scene.frame_to(kPauseGroup, from, 64);
   store_be(&frame[12], std::uint16_t{0x8808});  // MAC control (IEEE 802.3, 31)
   store_be(&frame[14], std::uint16_t{0x0001});  // pause
   store_be(&frame[16], std::uint16_t{0xFFFF});
+  return frame;
+}
+
+Verdict pause_frames(Scene& scene) {
+  const Frame frame = pause_frame(scene, scene.self().mac);
   (void)scene.driver(scene.me()).tx().send(frame);
   scene.run();
   return judge(wire_saw(scene, frame), "a pause frame of a VF left the port", "no pause frame left the port");
+}
+
+// From outside, to a guest that listens to that group: it would learn what the port is told, and answer.
+Verdict pause_from_wire(Scene& scene) {
+  const std::size_t listener = scene.me();
+  if (!scene.driver(listener).set_multicast(std::array{kPauseGroup}) ||
+      !scene.driver(listener).set_receive_mode(client::ReceiveMode::multicast))
+    return skipped("nobody may listen to groups");
+  const Frame frame = pause_frame(scene, Scene::outside());
+  scene.bed.inject(scene.self().nic, frame);
+  scene.run();
+  bool seen = false;
+  while (const auto got = scene.driver(listener).rx().receive())
+    seen |= std::ranges::equal(got->bytes, frame);
+  return judge(seen, "a pause frame from the wire reached a guest", "no pause frame passed the port");
 }
 
 Verdict all_filters(Scene& scene) {
@@ -101,7 +123,8 @@ Verdict spoofed_source(Scene& scene) {
 constexpr std::array kAttacks = {
     Attack{
         "Q1", "a VF that takes no frames, flooded", Party::vf, {{}, Mutant::wait_for_receivers}, no_buffers},
-    Attack{"Q5", "pause frames", Party::vf, {{}, Mutant::pass_reserved}, pause_frames},
+    Attack{"Q5a", "pause frames", Party::vf, {{}, Mutant::pass_reserved}, pause_frames},
+    Attack{"Q5b", "pause frames from outside", Party::wire, {{}, Mutant::pass_reserved}, pause_from_wire},
     Attack{"Q7", "all address filters", Party::vf, {{}, Mutant::trust_everyone}, all_filters},
     Attack{"Q8", "a storm of faults", Party::vf, {{}, Mutant::no_fault_limit}, fault_storm},
     Attack{"S2",

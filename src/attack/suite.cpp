@@ -35,7 +35,7 @@ void attribute(Result& result, const Testbed& bed, std::size_t first_refusal, co
   for (const auto& [key, count] : counted(bed)) {
     const auto& [where, reason, who] = key;
     const auto old = before.find(key);
-    const bool mistake = result.attack->by == Party::mh;
+    const bool mistake = result.attack->by == Party::mh && who != kWire;
     if ((old != before.end() && old->second == count) || (who != attacker && !mistake)) continue;
     if (reason == kNegotiation) continue;
     result.by = fmt::format("{}: {}", where, reason);
@@ -46,6 +46,7 @@ void attribute(Result& result, const Testbed& bed, std::size_t first_refusal, co
 
 std::string attacker_of(const Attack& attack, const Scene& scene) {
   const auto& hosts = scene.bed.hosts();
+  if (attack.by == Party::wire) return std::string(kWire);
   if (attack.by == Party::mh) return hosts.front();
   return attack.by == Party::ch ? hosts[static_cast<std::size_t>(scene.self().host)] : scene.self().name;
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "attack/defences.h"
@@ -79,6 +80,9 @@ struct Count {
   std::string where, reason, who;
   std::uint64_t count = 0;
 };
+
+// Whom a NIC counts against what comes from outside.
+inline constexpr std::string_view kWire = "the wire";
 
 // Memory of a host that is no guest's.
 struct Placed {

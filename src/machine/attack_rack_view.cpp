@@ -177,6 +177,11 @@ std::vector<attack::Count> AttackRack::counts() const {
       add(where, nic.drops(vf));
       add("mh/mailbox", service_->pf(n).refusals(vf));
     }
+  for (std::size_t n = 0; n < hardware_->nics(); ++n)
+    hardware_->nic(n).wire_drops().each([&](nic::WireDrop reason, std::uint64_t count) {
+      all.push_back(
+          {rack_.nics[n].name + "/wire", std::string(name(reason)), std::string(attack::kWire), count});
+    });
   for (std::size_t guest = 0; guest < seats_.size(); ++guest) {
     const auto add = [&](const auto& counters) {
       counters.each([&](auto reason, std::uint64_t count) {

@@ -32,7 +32,7 @@ TEST_P(EachAttack, IsAttributedToTheAttacker) {
   ASSERT_TRUE(result) << result.error();
   if (result->by.empty() || attack.by == Party::mh || kForged.contains(attack.id)) return;
   const bool host = attack.by == Party::ch && attack.id != "I5b";
-  EXPECT_EQ(result->attributed_to, host ? "ch1" : "vm-a") << result->by;
+  EXPECT_EQ(result->attributed_to, attack.by == Party::wire ? kWire : host ? "ch1" : "vm-a") << result->by;
 }
 
 TEST_P(EachAttack, SucceedsWithoutItsControl) {

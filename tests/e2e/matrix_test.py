@@ -37,6 +37,13 @@ class Matrix(unittest.TestCase):
         self.assertTrue(drawn_matrix(documented) == drawn_matrix(self.svg.read_text()),
                         "doc/matrix.svg is old: tools/ladon attack examples/two-hosts.yaml --matrix --svg doc/matrix.svg")
 
+    def test_every_attack_carries_a_documented_claim(self):
+        text = re.sub(r"(\w)(\d) to \1(\d)", lambda m: ", ".join(m[1] + str(i) for i in range(int(m[2]), int(m[3]) + 1)),
+                      (DOC / "security.md").read_text())
+        claimed = set(re.findall(r"\b([A-Z]\d+[a-z]?)\b", text.split("## Claims")[1].split("## Hand-over")[0]))
+        found = {row["id"] for row in json.loads(self.done.stdout)["rows"]}
+        self.assertEqual(found - claimed, set())
+
     def test_the_documented_table_is_this_one(self):
         rows = re.findall(r"^\| ([A-Z]\d+[a-z]?) \| (.*?) \| (\w+) \| (.*?) \|$", (DOC / "attacks.md").read_text(),
                           re.MULTILINE)
