@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "app/attack_guests.h"
 #include "app/attack_matrix.h"
+#include "app/chosen.h"
 #include "attack/suite.h"
 #include "attack/window.h"
 #include "base/table.h"
@@ -132,21 +134,21 @@ void print_text(const std::vector<attack::Examined>& examined, double seconds) {
 int attack(const AttackOptions& options, const Common& common) {
   const auto rack = read_rack(options.rack, common);
   if (!rack) return kBadInput;
+  if (options.guests) return attack_guests(*rack, options, common);
   const auto build = [&](const attack::Conditions& conditions) {
     return machine::AttackRack::build(*rack, conditions);
   };
-  std::vector<attack::Attack> wanted = attack::catalogue();
-  std::erase_if(wanted, [&](const auto& one) { return !options.only.empty() && one.id != options.only; });
-  if (wanted.empty()) {
-    common.log.error("there is no attack {}", options.only);
+  const auto wanted = chosen(attack::catalogue(), options.only);
+  if (!wanted) {
+    common.log.error("there is no attack {}", wanted.error());
     return kBadInput;
   }
   if (options.matrix)
-    return attack_matrix(build, wanted,
+    return attack_matrix(build, *wanted,
                          {.rack = rack->name, .svg = options.svg, .prices = !options.no_prices}, common);
   const auto begin = std::chrono::steady_clock::now();
   std::vector<attack::Examined> examined;
-  for (const auto& one : wanted) {
+  for (const auto& one : *wanted) {
     auto result = examine_attack(build, one);
     if (!result) {
       common.log.error("{}: {}", one.id, result.error());

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "machine/rack_file.h"
@@ -55,10 +56,12 @@ struct AuditOptions {
 
 struct AttackOptions {
   std::string rack;
-  std::string only;     // id of one attack; empty: all
-  bool matrix = false;  // under every set of defences
-  std::string svg;      // with `matrix`: file for a picture of it
-  bool no_prices = false;
+  std::vector<std::string> only;                              // ids; empty: all
+  bool matrix = false;                                        // under every set of defences
+  std::string svg;                                            // with `matrix`: file for a picture of it
+  bool no_prices = false;                                     // with `matrix`: nothing is measured
+  bool guests = false;                                        // from inside real guests
+  std::string assets = "build/assets", out = "build/attack";  // of real guests
 };
 [[nodiscard]] int attack(const AttackOptions& options, const Common& common);
 

@@ -10,32 +10,20 @@
 #include "app/commands.h"
 #include "app/console.h"
 #include "app/demo_attack.h"
-#include "app/demo_lab.h"
+#include "app/progress.h"
 #include "app/signals.h"
 #include "lab/traffic.h"
 #include "machine/counter_report.h"
+#include "trial/guests.h"
 
 namespace ladon::app {
 namespace {
 
+using trial::RunningGuest;
+
 constexpr unsigned kPings = 5;
 constexpr std::uint64_t kSinkBytes = 64 << 20;
 constexpr Duration kCommand = std::chrono::seconds(60);
-
-// One line a step, with the time since the start.
-class Progress {
- public:
-  void step(std::string_view what) const {
-    fmt::print(stderr, "[{:5.1f} s] {}\n", seconds(), what);
-    std::fflush(stderr);
-  }
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 struct Demo {
   machine::Runner& runner;
@@ -74,13 +62,14 @@ struct Demo {
   void between_guests(const Progress& progress) {
     for (auto& from : guests)
       for (auto& to : guests)
-        if (&from < &to && !signals.stopped()) ping(from, to.name(), to.address(), path_kind(from, to));
+        if (&from < &to && !signals.stopped())
+          ping(from, to.name(), to.address(), trial::path_kind(from, to));
     // A stream on every kind of path, once.
     RunningGuest& from = talker();
     for (auto& to : guests) {
       if (&to == &from || signals.stopped()) continue;
       progress.step(fmt::format("TCP {} -> {}", from.name(), to.name()));
-      stream(from, to.name(), to.address(), path_kind(from, to));
+      stream(from, to.name(), to.address(), trial::path_kind(from, to));
     }
   }
 
@@ -123,13 +112,13 @@ struct Demo {
 void run_guests(machine::Runner& runner, const lab::Assets& assets, const DemoOptions& options,
                 const StopSignals& signals, const Progress& progress, lab::Report& report) {
   progress.step(fmt::format("booting {} guests ({})", runner.machine().guests().size(), assets.accelerator));
-  auto guests = start_guests(runner, assets, options.out);
+  auto guests = trial::start_guests(runner, assets, options.out);
   if (!guests) {
     report.failures.push_back(guests.error());
     return;
   }
   progress.step("all guests are up");
-  for (auto& guest : *guests) report.guests.push_back(inspect(guest));
+  for (auto& guest : *guests) report.guests.push_back(trial::inspect(guest));
   Demo demo{runner, *guests, signals, options.seconds, report};
   progress.step("ping between all of them");
   demo.between_guests(progress);

@@ -7,85 +7,39 @@
 #include <optional>
 
 #include "lab/traffic.h"
-#include "machine/synthetic_guest.h"
+#include "spec/ntb.h"
+#include "trial/places.h"
+#include "trial/witness.h"
 
 namespace ladon::app {
 namespace {
 
 using machine::Machine;
+using trial::RunningGuest;
+using trial::Target;
 
-constexpr std::uint64_t kTargetBytes = 2 << 20;
-constexpr std::byte kCanary{0xC5};
-constexpr std::uint32_t kTargetOwner = ~0u;  // no guest's
 constexpr unsigned kPings = 20;
 constexpr Duration kCommand = std::chrono::seconds(60);
 
-// Memory of another tenant, full of canary bytes, at a host.
-struct Target {
-  pcie::Domain domain{};
-  BusAddr at;
-  MemoryFile memory;
-
-  [[nodiscard]] bool untouched() const {
-    const std::byte* bytes = memory.mapped_or_null();
-    return std::all_of(bytes, bytes + kTargetBytes, [](std::byte b) { return b == kCanary; });
-  }
-};
-
-std::expected<Target, std::string> place_target(Machine& machine, pcie::Domain domain) {
-  auto fd = machine::sealed_memory(kTargetBytes);
-  if (!fd) return std::unexpected(fd.error());
-  std::expected<BusAddr, std::string> at = std::unexpected("a target's memory cannot be placed");
-  machine.host(domain).add_program().submit(
-      host::PinMemory{.fd = fd->get(), .length = kTargetBytes, .owner = kTargetOwner},
-      [&](host::Result result) {
-        if (result) at = std::get<host::Pinned>(*result).at;
-      });
-  if (!at) return std::unexpected(at.error());
-  auto memory = MemoryFile::open(std::move(*fd));
-  if (!memory) return std::unexpected(std::string(name(memory.error())));
-  std::fill_n(memory->mapped_or_null(), kTargetBytes, kCanary);
-  return Target{domain, *at, std::move(*memory)};
-}
-
-// The latest refusal of this guest's VF at that address, as the table that refused it recorded it; empty if
-// the tables would let it through.
-std::string refused_by(Machine& machine, std::size_t guest, std::uint64_t address) {
-  const pcie::Transaction own = dma_transaction(machine, guest, Iova(address), 4, pcie::Access::read);
-  for (const pcie::Access access : {pcie::Access::read, pcie::Access::write}) {
-    pcie::Transaction probe = own;
-    probe.access = access;
-    const auto way = fabric::resolve(*machine.fabric().tables(), probe);
-    if (!way.refused()) return {};
-  }
-  // Each host knows the VF by another requester ID.
-  const machine::GuestPlace& place = machine.guests()[guest];
-  const auto by_guest = [&](const machine::RecordedFault& fault) {
-    return fault.where == place.placed.domain ? fault.fault.rid.bdf == place.slot->vf_slot().requester()
-                                              : fault.where == own.domain && fault.fault.rid == own.rid;
-  };
-  constexpr std::uint64_t kNear = ~std::uint64_t{0xFFFFF};
-  for (auto fault = machine.faults().rbegin(); fault != machine.faults().rend(); ++fault)
-    if (by_guest(*fault) && (fault->fault.address & kNear) == (address & kNear)) return fault->fault.reason;
-  return {};
-}
-
 struct Step {
   std::string what, command;
-  std::uint64_t address = 0;
   const Target* target = nullptr;
 };
 
-lab::AttackReport::Attempt attempt(machine::Runner& runner, RunningGuest& attacker, std::size_t index,
+lab::AttackReport::Attempt attempt(machine::Runner& runner, trial::Witness& witness, RunningGuest& attacker,
                                    const Step& step) {
   lab::AttackReport::Attempt made{.what = step.what};
+  witness.begin();
   const auto answer = attacker.shell.run(step.command, kCommand);
-  const auto moved = [](const std::string& line) { return line == "moved=0"; };
   made.output = answer ? answer->text() : answer.error();
-  const bool nothing_moved = answer && answer->status == 0 && std::ranges::any_of(answer->lines, moved);
-  made.refused_by =
-      runner.on_engine([&](Machine& machine) { return refused_by(machine, index, step.address); });
-  made.refused = nothing_moved && step.target->untouched() && !made.refused_by.empty();
+  const bool nothing_moved =
+      answer && answer->status == 0 && std::ranges::find(answer->lines, "moved=0") != answer->lines.end();
+  const bool untouched =
+      runner.on_engine([&](Machine& machine) { return trial::untouched(machine, *step.target); });
+  const auto refusals = witness.refusals();
+  const auto refusal = std::ranges::find(refusals, attacker.name(), &attack::Refusal::who);
+  if (refusal != refusals.end()) made.refused_by = refusal->by;
+  made.refused = nothing_moved && untouched && !made.refused_by.empty();
   return made;
 }
 
@@ -105,22 +59,26 @@ std::optional<pcie::Domain> another_host(const machine::Rack& rack, pcie::Domain
   return std::nullopt;
 }
 
+std::expected<Target, std::string> full_target(machine::Runner& runner, pcie::Domain domain) {
+  return runner.on_engine([&](Machine& machine) {
+    auto target = trial::place_target(machine, domain);
+    if (target) trial::fill(machine, *target, static_cast<std::uint64_t>(domain) + 1);
+    return target;
+  });
+}
+
 }  // namespace
 
 lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::vector<RunningGuest*> others) {
   lab::AttackReport report{.attacker = attacker.name()};
-  const auto& guests = runner.machine().guests();
-  const auto index = static_cast<std::size_t>(attacker.place - guests.data());
   const pcie::Domain home = attacker.place->placed.domain;
   const auto elsewhere = another_host(runner.machine().rack(), home);
-
-  const auto neighbour = runner.on_engine([&](Machine& machine) { return place_target(machine, home); });
-  const auto remote =
-      elsewhere ? runner.on_engine([&](Machine& machine) { return place_target(machine, *elsewhere); })
-                : std::unexpected<std::string>("one compute host only");
-  if (!neighbour || !remote) return report;
-  // Host k's memory through its NTB's window: the global address allocation, (k + 1) << 36.
-  const std::uint64_t window = (static_cast<std::uint64_t>(*elsewhere) + 1) << 36;
+  if (!elsewhere) return report;
+  const auto neighbour = full_target(runner, home), remote = full_target(runner, *elsewhere);
+  const auto window = runner.on_engine([&](Machine& machine) {
+    return trial::bar_address(machine, trial::ntb_function(*elsewhere), spec::ntb::kDmaBar);
+  });
+  if (!neighbour || !remote || !window) return report;
 
   // Frames that would land in the attacker's receive buffers; whether they are answered is no one's loss.
   (void)others.front()->shell.run(fmt::format("ping -c 200 -i 0.05 {} >/dev/null 2>&1 &", attacker.address()),
@@ -133,16 +91,14 @@ lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::v
   // its own.
   const std::array steps = {
       Step{"receive buffers in another tenant's memory on the same host",
-           fmt::format("vfpoke attack rx-write {:#x}", neighbour->at.bits()), neighbour->at.bits(),
-           &*neighbour},
+           fmt::format("vfpoke attack rx-write {:#x}", neighbour->at.bits()), &*neighbour},
       Step{"transmit from another tenant's memory on the same host",
-           fmt::format("vfpoke attack tx-read {:#x}", neighbour->at.bits()), neighbour->at.bits(),
-           &*neighbour},
+           fmt::format("vfpoke attack tx-read {:#x}", neighbour->at.bits()), &*neighbour},
       Step{"transmit ring in another host's memory, through its window",
-           fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window + remote->at.bits()),
-           window + remote->at.bits(), &*remote},
+           fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window->bits() + remote->at.bits()), &*remote},
   };
-  for (const Step& step : steps) report.attempts.push_back(attempt(runner, attacker, index, step));
+  trial::Witness witness(runner);
+  for (const Step& step : steps) report.attempts.push_back(attempt(runner, witness, attacker, step));
   for (RunningGuest* other : others) report.collateral_packets += lost(*other);
   return report;
 }

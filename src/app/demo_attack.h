@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "app/demo_lab.h"
+#include "trial/guests.h"
 
 namespace ladon::app {
 
 // `others`: guests that ping one another meanwhile; lost packets are the collateral.
-[[nodiscard]] lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker,
-                                       std::vector<RunningGuest*> others);
+[[nodiscard]] lab::AttackReport attack(machine::Runner& runner, trial::RunningGuest& attacker,
+                                       std::vector<trial::RunningGuest*> others);
 
 }  // namespace ladon::app

@@ -75,7 +75,14 @@ int main(int argc, char** argv) {
   attack_command->add_option("--svg", attack.svg, "write the matrix as a picture to this file")
       ->needs(matrix);
   attack_command->add_flag("--no-prices", attack.no_prices, "measure no prices")->needs(matrix);
-  attack_command->add_option("--only", attack.only, "the attack with this id");
+  attack_command->add_flag("--guests", attack.guests, "from inside the rack's real guests, while others talk")
+      ->excludes(matrix);
+  attack_command
+      ->add_option("--assets", attack.assets, "with --guests: folder with QEMU, kernel and initramfs")
+      ->capture_default_str();
+  attack_command->add_option("--out", attack.out, "with --guests: folder for report.json and logs")
+      ->capture_default_str();
+  attack_command->add_option("--only", attack.only, "the attacks with these ids")->delimiter(',');
   with_json(attack_command);
   attack_command->callback([&] { run = [&] { return app::attack(attack, common); }; });
 

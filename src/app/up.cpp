@@ -6,10 +6,10 @@
 
 #include "app/commands.h"
 #include "app/console.h"
-#include "app/guest_specs.h"
 #include "app/signals.h"
 #include "machine/counter_report.h"
 #include "machine/runner.h"
+#include "trial/guest_specs.h"
 
 namespace ladon::app {
 namespace {
@@ -18,7 +18,7 @@ void print_lines(const machine::Runner& runner, const console::Server& control, 
                  const Common& common) {
   nlohmann::json guests = nlohmann::json::array();
   for (const auto& place : runner.machine().guests()) {
-    const auto command = lab::qemu_command(assets, guest_spec(place, runner.directory()));
+    const auto command = lab::qemu_command(assets, trial::guest_spec(place, runner.directory()));
     if (common.json) {
       guests.push_back({{"name", place.placed.guest->name},
                         {"host", place.placed.host->name},

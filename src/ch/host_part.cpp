@@ -102,7 +102,7 @@ void HostPart::greet() {
 void HostPart::take(const host::Event& event) {
   if (const auto* fault = std::get_if<host::Fault>(&event)) {
     if (options_.on_fault) options_.on_fault(*fault);
-    return;
+    return report(*fault);
   }
   const std::uint32_t vector = std::get<host::Interrupt>(event).vector;
   if (vector == control::kPartControlVector) return poll();
@@ -110,6 +110,21 @@ void HostPart::take(const host::Event& event) {
   const std::uint32_t index = vector - control::kFirstSlotVector;
   if (index < slots_.size() * VfSlot::kVectors)
     slots_[index / VfSlot::kVectors]->interrupt(static_cast<std::uint16_t>(index % VfSlot::kVectors));
+}
+
+void HostPart::report(const host::Fault& fault) {
+  // The management host records what its own IOMMU refuses.
+  if (options_.management) return;
+  const auto slot = std::ranges::find_if(
+      slots_, [&](const auto& one) { return one->requester() && *one->requester() == fault.rid.bdf; });
+  if (slot == slots_.end()) return;
+  // Without the component: there is but one here.
+  const auto table = fault.reason.rfind('/');
+  send(control::FaultReport{
+      .slot = static_cast<std::uint8_t>(slot - slots_.begin()),
+      .access = fault.access,
+      .address = fault.address,
+      .text = table == std::string::npos ? fault.reason : fault.reason.substr(table + 1)});
 }
 
 void HostPart::take_message(const control::Message& message) {

@@ -61,6 +61,8 @@ class HostPart {
   void greet();
   void send(const host::control::Message& message);
   void take(const host::Event& event);
+  // The management host hears of what this host refused its VFs.
+  void report(const host::Fault& fault);
   void take_message(const host::control::Message& message);
   [[nodiscard]] std::expected<std::unique_ptr<host::control::Port>, std::string> open_ntb(
       host::BlockingHost& host, const host::Description& description);

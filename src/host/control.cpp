@@ -1,5 +1,9 @@
 #include "host/control.h"
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 namespace ladon::host::control {
 
 namespace {
@@ -48,7 +52,14 @@ struct ToWords {
             high(m.mac.bits())};
   }
   Words operator()(const Ready& m) const { return {m.slots | std::uint32_t{m.fresh} << 16}; }
-  Words operator()(const FaultReport& m) const { return {m.slot | std::uint32_t{m.reason} << 16}; }
+  Words operator()(const FaultReport& m) const {
+    Words words = {m.slot | static_cast<std::uint32_t>(m.access) << 8 | std::uint32_t{m.reason} << 16,
+                   low(m.address), high(m.address)};
+    std::array<std::uint32_t, FaultReport::kText / 4> text{};
+    std::memcpy(text.data(), m.text.data(), std::min(m.text.size(), FaultReport::kText));
+    words.insert(words.end(), text.begin(), text.end());
+    return words;
+  }
   template <class OnlySlot>
   Words operator()(const OnlySlot& m) const {
     return {m.slot};
@@ -76,7 +87,16 @@ Message ready_of(const Payload& w) {
   return Ready{static_cast<std::uint8_t>(w[0]), (w[0] >> 16 & 1) != 0};
 }
 Message fault_of(const Payload& w) {
-  return FaultReport{static_cast<std::uint8_t>(w[0]), static_cast<std::uint16_t>(w[0] >> 16)};
+  std::array<char, FaultReport::kText> text{};
+  std::memcpy(text.data(), &w[3], text.size());
+  const auto length = std::ranges::find(text, '\0') - text.begin();
+  return FaultReport{.slot = static_cast<std::uint8_t>(w[0]),
+                     .reason = static_cast<std::uint16_t>(w[0] >> 16),
+                     .access = (w[0] >> 8 & 0xFF) == static_cast<std::uint32_t>(pcie::Access::write)
+                                   ? pcie::Access::write
+                                   : pcie::Access::read,
+                     .address = both(w[1], w[2]),
+                     .text = std::string(text.data(), static_cast<std::size_t>(length))};
 }
 
 struct Kind {
@@ -92,7 +112,7 @@ constexpr std::array<Kind, std::variant_size_v<Message>> kKinds{{{10, assign_of}
                                                                  {1, only_slot<Attached>},
                                                                  {1, only_slot<Detach>},
                                                                  {1, only_slot<Revoked>},
-                                                                 {1, fault_of}}};
+                                                                 {12, fault_of}}};
 
 // The message in a half whose header is not zero; nullopt if it is none.
 std::optional<Message> read(const Half& half) {

@@ -12,6 +12,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -71,10 +72,15 @@ struct Revoked {
   std::uint8_t slot = 0;
   bool operator==(const Revoked&) const = default;
 };
-// ---- both ways: the VF of this slot did something refused (`reason`: the sender's own numbering).
+// ---- both ways: the VF of this slot did something refused. From the management host: `reason` is
+// spec::pf::VfFault. From a part: what its host's IOMMU or interrupt remapping recorded.
 struct FaultReport {
+  static constexpr std::size_t kText = 36;  // bytes of `text` that arrive
   std::uint8_t slot = 0;
   std::uint16_t reason = 0;
+  pcie::Access access = pcie::Access::read;
+  std::uint64_t address = 0;
+  std::string text = {};  // "DMA remapping: not mapped"
   bool operator==(const FaultReport&) const = default;
 };
 

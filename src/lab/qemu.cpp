@@ -6,6 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lab/counter_speed.h"
+
 namespace ladon::lab {
 
 std::expected<Assets, std::string> load_assets(const std::string& directory) {
@@ -28,11 +30,15 @@ std::expected<Assets, std::string> load_assets(const std::string& directory) {
 
 std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
   // The kernel arguments save boot time under emulation and change nothing that a driver sees.
-  const std::string kernel_arguments = fmt::format(
+  std::string kernel_arguments = fmt::format(
       "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 "
       "iomem=relaxed "
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
+  // KVM tells its guests; an emulated one would have to measure.
+  static const std::uint64_t khz = counter_khz();
+  if (khz != 0 && assets.accelerator.starts_with("tcg"))
+    kernel_arguments += fmt::format(" tsc_early_khz={}", khz);
   std::vector<std::string> command = {
       assets.qemu,
       "-name",

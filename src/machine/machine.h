@@ -85,6 +85,8 @@ class Machine final {
   [[nodiscard]] nic::Nic& nic(std::size_t index) { return hardware_->nic(index); }
   [[nodiscard]] std::size_t nics() const { return nics_.size(); }
   [[nodiscard]] NicWire& wire(std::size_t index) { return nics_[index].wire; }
+  // What sees the NIC's frames for the captures that the rack file asks for; nullptr if it asks for none.
+  [[nodiscard]] nic::FrameTap* capture(std::size_t nic) { return nics_[nic].capture.get(); }
   [[nodiscard]] Live& live() { return hardware_->live(); }
   // The latest refusals that an IOMMU or interrupt remapping recorded, oldest first.
   [[nodiscard]] const std::deque<RecordedFault>& faults() const { return faults_; }

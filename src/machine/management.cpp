@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "host/socket_bridge.h"
 #include "mh/service.h"
@@ -36,13 +37,39 @@ std::expected<std::unique_ptr<host::SocketBridge>, std::string> connect(const st
   }
 }
 
-void log_event(const Log& log, const mh::ServiceEvent& event) {
+// Events as lines, those of each VF at most kBurst a second: a guest's flood must not bury what others do.
+class EventLog {
+ public:
+  EventLog(const Log& log, const Clock& clock) : log_(log), clock_(clock) {}
+
+  void operator()(const mh::ServiceEvent& event) {
+    std::string text = event.guest.empty() || event.text.empty() ? event.guest + event.text
+                                                                 : event.guest + ": " + event.text;
+    if (event.kind == Kind::fault || event.kind == Kind::refused) {
+      auto& limit = limits_.try_emplace(event.guest, clock_, kBurst, std::chrono::seconds(1)).first->second;
+      const auto left_out = limit.allow();
+      if (!left_out) return;
+      if (*left_out != 0)
+        log_.warning("management: left out: {}: {} lines before the next", event.guest, *left_out);
+    }
+    log_.write_line(level(event.kind), fmt::format("management: {}: {}", mh::name(event.kind), text));
+  }
+
+ private:
   using Kind = mh::ServiceEvent::Kind;
-  const bool matters = event.kind == Kind::fault || event.kind == Kind::quarantined ||
-                       event.kind == Kind::failed || event.kind == Kind::drift;
-  log.write_line(matters ? LogLevel::warning : LogLevel::debug,
-                 fmt::format("management: {}: {}", mh::name(event.kind), event.text));
-}
+  static constexpr std::uint32_t kBurst = 32;
+
+  [[nodiscard]] static LogLevel level(Kind kind) {
+    if (kind == Kind::refused) return LogLevel::info;
+    return kind == Kind::fault || kind == Kind::quarantined || kind == Kind::failed || kind == Kind::drift
+               ? LogLevel::warning
+               : LogLevel::debug;
+  }
+
+  const Log& log_;
+  const Clock& clock_;
+  std::map<std::string, LogRateLimit> limits_;
+};
 
 }  // namespace
 
@@ -55,9 +82,11 @@ std::expected<void, std::string> run_management(const ManagementOptions& options
   auto bridge = connect(options.socket, **journal);
   if (!bridge) return std::unexpected(bridge.error());
 
+  const SteadyClock clock;
+  EventLog log_event(log, clock);
   host::BlockingHost host(**bridge, [&] { return (*bridge)->wait(); });
-  auto service = mh::Service::start(
-      host, **journal, *intent, {.on_event = [&](const mh::ServiceEvent& event) { log_event(log, event); }});
+  auto service = mh::Service::start(host, **journal, *intent,
+                                    {.on_event = [&](const mh::ServiceEvent& event) { log_event(event); }});
   if (!service) return std::unexpected(service.error());
   auto next_tick = SteadyClock().now() + options.look_every;
   while (!stop.load(std::memory_order_relaxed)) {

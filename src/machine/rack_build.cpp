@@ -112,7 +112,9 @@ mh::Intent intent_of(const Rack& rack) {
     for (const auto& guest : rack.hosts[domain].guests) span = std::max(span, address_span(guest));
     // A smaller window is as far as devices get.
     span = std::min(span, rack.hosts[domain].ntb.dma_window);
-    intent.hosts.push_back({.domain = pcie::Domain{static_cast<std::uint16_t>(domain)}, .dma_span = span});
+    intent.hosts.push_back({.domain = pcie::Domain{static_cast<std::uint16_t>(domain)},
+                            .dma_span = span,
+                            .name = rack.hosts[domain].name});
   }
   for (const auto& [host, guest, domain, slot] : placed_guests(rack)) {
     if (domain == pcie::kManagementDomain) intent.local_slots = static_cast<std::uint8_t>(slot + 1);
@@ -121,6 +123,7 @@ mh::Intent intent_of(const Rack& rack) {
                              .host = domain,
                              .slot = slot,
                              .vm = pcie::Vm{slot},
+                             .guest = guest->name,
                              .mac = guest->vf->mac,
                              .vlan = guest->vf->vlan,
                              .spoof_check = guest->vf->spoof_check,

@@ -50,7 +50,8 @@ std::expected<void, std::string> Runner::start_management() {
   auto process =
       Process::start({.command = {options_.program, "--log", options_.log_level, "mh", "--bridge",
                                   options.socket, "--intent", options.intent, "--journal", options.journal},
-                      .share_error = true});
+                      .output = options_.management_log,
+                      .share_error = options_.management_log.empty()});
   if (!process) return std::unexpected(process.error());
   management_ = std::make_unique<Process>(std::move(*process));
   return {};

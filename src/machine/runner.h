@@ -22,6 +22,7 @@ struct RunnerOptions {
   // process.
   std::string program;
   std::string log_level = "warning";
+  std::string management_log;  // file for what that program says; empty: standard error
 };
 
 class Runner {

@@ -7,7 +7,8 @@ namespace ladon::mh {
 std::string to_json(const Intent& intent) {
   Json hosts = Json::array(), grants = Json::array();
   for (const auto& host : intent.hosts)
-    hosts.push_back({{"domain", number(host.domain)}, {"dma_span_bytes", host.dma_span}});
+    hosts.push_back(
+        {{"domain", number(host.domain)}, {"dma_span_bytes", host.dma_span}, {"name", host.name}});
   for (const auto& grant : intent.grants) grants.push_back(json_of(grant));
   return Json{{"hosts", hosts}, {"local_slots", intent.local_slots}, {"grants", grants}}.dump();
 }
@@ -16,8 +17,9 @@ std::expected<Intent, std::string> intent_from_json(std::string_view text) {
   return parse<Intent>(text, [](const Json& json) {
     Intent intent;
     for (const auto& host : json.at("hosts"))
-      intent.hosts.push_back(
-          {pcie::Domain{get<std::uint16_t>(host, "domain")}, get<std::uint64_t>(host, "dma_span_bytes")});
+      intent.hosts.push_back({.domain = pcie::Domain{get<std::uint16_t>(host, "domain")},
+                              .dma_span = get<std::uint64_t>(host, "dma_span_bytes"),
+                              .name = host.at("name").get<std::string>()});
     intent.local_slots = get<std::uint8_t>(json, "local_slots");
     for (const auto& grant : json.at("grants")) intent.grants.push_back(grant_of(grant));
     return intent;

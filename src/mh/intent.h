@@ -24,6 +24,7 @@ struct Grant {
   pcie::Domain host{};  // kManagementDomain: a VM of the management host itself
   std::uint8_t slot = 0;
   pcie::Vm vm{};
+  std::string guest = {};  // for people
   MacAddress mac;
   std::optional<std::uint16_t> vlan;  // 1..4094
   bool spoof_check = true, trust = false;
@@ -38,6 +39,7 @@ struct ComputeHost {
   // How far the addresses go that its guests' devices emit, from 0: its DRAM, or more if a guest's memory
   // reaches higher. Bytes, a multiple of 4 KiB.
   std::uint64_t dma_span = 0;
+  std::string name = {};  // for people
   bool operator==(const ComputeHost&) const = default;
 };
 

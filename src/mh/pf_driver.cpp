@@ -149,7 +149,10 @@ Done PfDriver::reset_and_scrub(std::uint16_t vf) {
 Done PfDriver::quarantine(std::uint16_t vf) {
   vfs_[vf].quarantined = true;
   vfs_[vf].clear_to_send = false;
-  return quiesce(vf);
+  const Done done = quiesce(vf);
+  // ixgbevf looks for its link anew when it sees RSTD, and not before.
+  store_vf(vf, pf::kVfMailboxControl, pf::kMailboxResetDone);
+  return done;
 }
 
 bool PfDriver::await_status(std::uint16_t vf, std::uint32_t mask) {
@@ -258,13 +261,15 @@ void PfDriver::announce_link() {
 void PfDriver::tell_of_reset(std::uint16_t vf) {
   if (!vfs_[vf].enabled || (load_vf(vf, pf::kVfMailboxControl) & pf::kMailboxRequest) != 0) return;
   send(vf, {vfr::kMessagePfControl | vfr::kMessageNack});
+  // Without an interrupt, which the reset has masked, ixgbevf looks at the message for RSTD's sake alone.
+  store_vf(vf, pf::kVfMailboxControl, pf::kMailboxResetDone);
 }
 
 void PfDriver::tick() {
   constexpr unsigned kSilence = 2;
   for (std::uint16_t vf = 0; vf < vfs_.size(); ++vf) {
     VfState& state = vfs_[vf];
-    state.messages = 0, state.flooding = false;
+    state.messages = 0, state.told = 0, state.flooding = false;
     if (state.silent_ticks == 0) continue;
     if (++state.silent_ticks <= kSilence) continue;
     state.silent_ticks = 0;

@@ -33,9 +33,11 @@ enum class MailboxRefusal : std::uint8_t {
 
 // What the driver tells its owner.
 struct PfEvent {
-  enum class Kind : std::uint8_t { fault, flood, link } kind{};
+  enum class Kind : std::uint8_t { fault, flood, refusal, link } kind{};
   std::uint16_t vf = 0;
-  std::uint32_t reason = 0;  // fault: as the NIC says it (kVfFault); link: 1 up, 0 down
+  // fault: as the NIC says it (kVfFault); refusal: a MailboxRefusal, each once between two ticks; link: 1 up,
+  // 0 down
+  std::uint32_t reason = 0;
 };
 
 using Pause = std::function<void(std::chrono::milliseconds)>;
@@ -60,6 +62,8 @@ class PfDriver {
   [[nodiscard]] Done reset_and_scrub(std::uint16_t vf);
   // Enables a VF again after quiesce or reset_and_scrub, as it was granted.
   [[nodiscard]] Done resume(std::uint16_t vf);
+  // Its driver does not know that the VF was reset: it is told, unless it says RESET by itself in time.
+  void tell_if_silent(std::uint16_t vf) { vfs_[vf].silent_ticks = 1; }
   // Disabled until the next enable(); its link is down, its mailbox is refused.
   [[nodiscard]] Done quarantine(std::uint16_t vf);
 
@@ -82,6 +86,7 @@ class PfDriver {
     bool clear_to_send = false;        // the VF has sent RESET and was answered
     std::optional<std::uint32_t> api;  // as the message numbers it: 4 is 1.3
     std::uint32_t messages = 0;        // since the last tick
+    std::uint32_t told = 0;            // refusals that an event has told of since then, a bit each
     unsigned silent_ticks = 0;         // since a reset that its driver has not answered; 0: there is none
     std::uint32_t receive_mode = 0;
     Counters<MailboxRefusal> refused;
@@ -93,6 +98,7 @@ class PfDriver {
   void serve_faults(std::vector<PfEvent>& events);
   void serve_link(std::vector<PfEvent>& events);
   void serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events);
+  void refuse(std::uint16_t vf, MailboxRefusal why, std::vector<PfEvent>& events);
   [[nodiscard]] Answer answer(std::uint16_t vf, const MessageWords& message);
   void answer_reset(std::uint16_t vf);
   [[nodiscard]] Answer answer_api(std::uint16_t vf, const MessageWords& message);

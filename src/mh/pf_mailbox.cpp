@@ -77,18 +77,28 @@ void PfDriver::serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events) {
   const bool owned = state.grant && !state.quarantined && state.enabled;
   if (owned && message[0] == vfr::kMessageReset) return answer_reset(vf);
   if (!owned || !state.clear_to_send) {
-    state.refused.add(MailboxRefusal::not_ready);
+    refuse(vf, MailboxRefusal::not_ready, events);
     return send(vf, {message[0] | vfr::kMessageNack});
   }
   const Answer reply = answer(vf, message);
   if (!reply) {
-    state.refused.add(reply.error());
+    refuse(vf, reply.error(), events);
     return send(vf, {message[0] | vfr::kMessageNack | vfr::kMessageCts});
   }
   auto words = *reply;
   // The driver looks at CTS in word 0 long after the answer: without it its link never comes up.
   words[0] |= vfr::kMessageAck | vfr::kMessageCts;
   send(vf, words);
+}
+
+void PfDriver::refuse(std::uint16_t vf, MailboxRefusal why, std::vector<PfEvent>& events) {
+  VfState& state = vfs_[vf];
+  state.refused.add(why);
+  // Every driver begins with a version that is too new.
+  const std::uint32_t bit = 1u << static_cast<std::uint32_t>(why);
+  if (why == MailboxRefusal::api_too_new || (state.told & bit) != 0) return;
+  state.told |= bit;
+  events.push_back({PfEvent::Kind::refusal, vf, static_cast<std::uint32_t>(why)});
 }
 
 void PfDriver::answer_reset(std::uint16_t vf) {

@@ -1,11 +1,26 @@
 // What the management host does once it runs: interrupts, words of the hosts' parts, violations of VFs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/table.h"
 #include "mh/peer.h"
 #include "mh/service.h"
+#include "spec/vf_fault.h"
 
 namespace ladon::mh {
 
 namespace control = host::control;
 using Kind = ServiceEvent::Kind;
+using spec::pf::VfFault;
+
+namespace {
+
+std::string access_text(pcie::Access access, std::uint64_t address) {
+  return fmt::format(" ({} at {:#x})", access == pcie::Access::write ? "write" : "read", address);
+}
+
+}  // namespace
 
 void Service::report(const ServiceEvent& event) {
   if (options_.on_event) options_.on_event(event);
@@ -34,7 +49,7 @@ bool Service::take_events() {
       else if (interrupt->vector - control::kManagementPfVector < pfs_.size())
         look_at_pfs_ = true;
     } else if (const auto* fault = std::get_if<host::Fault>(&*event)) {
-      report({.kind = Kind::fault, .vf = {}, .text = pcie::to_string(fault->rid) + ": " + fault->reason});
+      take_fault(*fault);
     }
   }
   return look_at_pfs_ || look_at_peers_;
@@ -80,11 +95,7 @@ void Service::take(Peer& peer, const control::Message& message) {
     peer.used.insert(attached->slot);
     report({.kind = Kind::attached, .host = peer.domain, .slot = attached->slot, .vf = *vf, .text = {}});
   } else if (const auto* fault = std::get_if<control::FaultReport>(&message)) {
-    report({.kind = Kind::fault,
-            .host = peer.domain,
-            .slot = fault->slot,
-            .vf = vf_of(peer.domain, fault->slot).value_or(VfId{}),
-            .text = "reported by its host, reason " + std::to_string(fault->reason)});
+    take_fault(peer, *fault);
   }
 }
 
@@ -134,6 +145,43 @@ void Service::clean(VfId vf) {
   report_failure(done);
 }
 
+std::string Service::host_name(pcie::Domain domain) const {
+  const auto host = std::ranges::find(intent_.hosts, domain, &ComputeHost::domain);
+  if (host != intent_.hosts.end() && !host->name.empty()) return host->name;
+  return domain == pcie::kManagementDomain ? "mh" : "host " + std::to_string(static_cast<unsigned>(domain));
+}
+
+void Service::report_vf(Kind kind, VfId vf, std::string text) {
+  ServiceEvent event{.kind = kind, .vf = vf, .text = std::move(text)};
+  if (const auto owner = applier_->now().vfs.find(vf); owner != applier_->now().vfs.end()) {
+    const Grant& grant = owner->second.grant;
+    event.host = grant.host, event.slot = grant.slot;
+    event.guest = fmt::format("{} (VF {} of NIC {}, {})",
+                              grant.guest.empty() ? fmt::format("slot {}", grant.slot) : grant.guest, vf.vf,
+                              vf.nic, host_name(grant.host));
+  }
+  report(event);
+}
+
+void Service::take_fault(const host::Fault& fault) {
+  std::optional<VfId> vf;
+  for (std::uint16_t nic = 0; nic < inventory_.nics.size(); ++nic)
+    for (std::uint16_t i = 0; i < inventory_.nics[nic].vfs && !vf; ++i)
+      if (inventory_.nics[nic].vf_bdf(i) == fault.rid.bdf) vf = VfId{nic, i};
+  const std::string text = fault.reason + access_text(fault.access, fault.address);
+  if (vf) return report_vf(Kind::fault, *vf, text);
+  report({.kind = Kind::fault, .vf = {}, .text = pcie::to_string(fault.rid) + ": " + text});
+}
+
+// Its words are untrusted: they are shown, and nothing follows from them.
+void Service::take_fault(const Peer& peer, const control::FaultReport& fault) {
+  const auto vf = vf_of(peer.domain, fault.slot);
+  if (!vf) return;
+  report_vf(
+      Kind::fault, *vf,
+      host_name(peer.domain) + "/iommu/" + printable(fault.text) + access_text(fault.access, fault.address));
+}
+
 void Service::pf_event(std::uint16_t nic, const PfEvent& event) {
   if (event.kind == PfEvent::Kind::link)
     return report({.kind = Kind::link, .vf = {nic, 0}, .text = event.reason != 0 ? "up" : "down"});
@@ -141,29 +189,30 @@ void Service::pf_event(std::uint16_t nic, const PfEvent& event) {
   const auto owner = applier_->now().vfs.find(vf);
   if (owner == applier_->now().vfs.end()) return;
   const VfSetup& setup = owner->second;
-  report({.kind = Kind::fault,
-          .host = setup.grant.host,
-          .slot = setup.grant.slot,
-          .vf = vf,
-          .text = event.kind == PfEvent::Kind::flood ? "mailbox flood"
-                                                     : "NIC fault " + std::to_string(event.reason)});
+  if (event.kind == PfEvent::Kind::refusal)
+    return report_vf(Kind::refused, vf,
+                     "mailbox: " + std::string(name(static_cast<MailboxRefusal>(event.reason))));
+  report_vf(Kind::fault, vf,
+            event.kind == PfEvent::Kind::flood
+                ? "mailbox: flood"
+                : "NIC: " + std::string(name(static_cast<VfFault>(event.reason))));
   act_on(vf, setup, event.reason);
 }
 
 void Service::act_on(VfId vf, const VfSetup& setup, std::uint32_t reason) {
-  if (setup.grant.on_fault == OnFault::reset) clean(vf);
+  if (setup.grant.on_fault == OnFault::reset) {
+    clean(vf);
+    pfs_[vf.nic]->tell_if_silent(vf.vf);
+  }
   if (setup.grant.on_fault == OnFault::quarantine && !pfs_[vf.nic]->quarantined(vf.vf)) {
     report_failure(pfs_[vf.nic]->quarantine(vf.vf));
     if (!journal_.quarantine(vf))
       report_failure(std::unexpected(DriverError{"the journal cannot be written"}));
-    report({.kind = Kind::quarantined,
-            .host = setup.grant.host,
-            .slot = setup.grant.slot,
-            .vf = vf,
-            .text = {}});
+    report_vf(Kind::quarantined, vf, "until it is granted anew");
   }
   if (Peer* peer = peer_of(setup.grant.host); peer != nullptr && peer->ready)
-    peer->channel->send(control::FaultReport{setup.grant.slot, static_cast<std::uint16_t>(reason)});
+    peer->channel->send(
+        control::FaultReport{.slot = setup.grant.slot, .reason = static_cast<std::uint16_t>(reason)});
 }
 
 }  // namespace ladon::mh

@@ -49,6 +49,8 @@ std::string_view name(ServiceEvent::Kind kind) {
       return "free again";
     case Kind::fault:
       return "fault";
+    case Kind::refused:
+      return "refused";
     case Kind::quarantined:
       return "quarantined";
     case Kind::link:

@@ -29,6 +29,7 @@ struct ServiceEvent {
     detaching,     // a guest is gone
     free_again,    // its VF is quiesced, revoked, reset and scrubbed
     fault,         // a VF violated something
+    refused,       // a VF's message was refused
     quarantined,
     link,
     failed,  // an operation on hardware failed
@@ -37,6 +38,7 @@ struct ServiceEvent {
   std::uint8_t slot = 0;
   VfId vf;
   std::string text;
+  std::string guest = {};  // "vm-b (VF 2 of NIC 0, ch1)"; empty: nobody's VF
 };
 [[nodiscard]] std::string_view name(ServiceEvent::Kind kind);
 
@@ -100,6 +102,11 @@ class Service {
   // Quiesce, reset, scrub, enable again.
   void clean(VfId vf);
   void pf_event(std::uint16_t nic, const PfEvent& event);
+  // What this host's own IOMMU refused, and what another host's part says that its own did.
+  void take_fault(const host::Fault& fault);
+  void take_fault(const Peer& peer, const host::control::FaultReport& fault);
+  void report_vf(ServiceEvent::Kind kind, VfId vf, std::string text);
+  [[nodiscard]] std::string host_name(pcie::Domain domain) const;
   void act_on(VfId vf, const VfSetup& setup, std::uint32_t reason);
   void report(const ServiceEvent& event);
   void report_failure(const Done& done);

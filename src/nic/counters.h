@@ -26,6 +26,7 @@ enum class VfDrop : std::uint8_t {
   mailbox_busy,         // a request while the last one is not acknowledged
   mailbox_flood,        // a request beyond the permitted rate
   interrupt_refused,    // the tables refused the message
+  register_unowned,     // a register write between scrub and the next enabling
   count_
 };
 [[nodiscard]] std::string_view name(VfDrop reason);

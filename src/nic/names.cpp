@@ -1,45 +1,6 @@
 #include "nic/counters.h"
-#include "nic/fault.h"
 
 namespace ladon::nic {
-
-std::string_view name(VfFault fault) {
-  switch (fault) {
-    case VfFault::none:
-      return "none";
-    case VfFault::tx_descriptor_refused:
-      return "tx_descriptor_refused";
-    case VfFault::tx_data_refused:
-      return "tx_data_refused";
-    case VfFault::tx_write_back_refused:
-      return "tx_write_back_refused";
-    case VfFault::rx_descriptor_refused:
-      return "rx_descriptor_refused";
-    case VfFault::rx_buffer_refused:
-      return "rx_buffer_refused";
-    case VfFault::rx_write_back_refused:
-      return "rx_write_back_refused";
-    case VfFault::interrupt_refused:
-      return "interrupt_refused";
-    case VfFault::tx_ring_malformed:
-      return "tx_ring_malformed";
-    case VfFault::legacy_descriptor:
-      return "legacy_descriptor";
-    case VfFault::unknown_descriptor:
-      return "unknown_descriptor";
-    case VfFault::bad_packet_length:
-      return "bad_packet_length";
-    case VfFault::too_many_descriptors:
-      return "too_many_descriptors";
-    case VfFault::bad_offload:
-      return "bad_offload";
-    case VfFault::mailbox_flood:
-      return "mailbox_flood";
-    case VfFault::count_:
-      break;
-  }
-  return "?";
-}
 
 std::string_view name(VfDrop reason) {
   switch (reason) {
@@ -75,6 +36,8 @@ std::string_view name(VfDrop reason) {
       return "mailbox_flood";
     case VfDrop::interrupt_refused:
       return "interrupt_refused";
+    case VfDrop::register_unowned:
+      return "register_unowned";
     case VfDrop::count_:
       break;
   }

@@ -204,7 +204,8 @@ std::uint32_t Vf::read_register(std::uint8_t bar, std::uint64_t offset) {
 }
 
 void Vf::write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value) {
-  scrubbed_ = false;
+  // From its scrub until it is enabled again nobody owns it: what a former owner still writes must not count.
+  if (scrub_wanted_ || scrubbed_) return cleared_.drops.add(VfDrop::register_unowned);
   if (bar == reg::kRegisterBar) {
     Table::kRegisters.write(*this, offset, value);
     if (interrupts_.due()) engine_.touch(index_);

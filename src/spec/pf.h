@@ -34,7 +34,8 @@ inline constexpr std::uint32_t kVfEnable = 1u << 0,  // rings run; cleared: quie
     kVfLink = 1u << 1,                               // link reported up (with carrier or kVfLinkForced)
     kVfSpoofCheck = 1u << 2,                         // transmit only with own MAC
     kVfTrust = 1u << 3,                              // may be promiscuous
-    kVfScrub = 1u << 4,         // write 1: disable, and forget everything the last owner left; self-clearing
+    kVfScrub = 1u << 4,  // write 1: disable, and forget everything the last owner left; self-clearing. The
+                         // VF's registers take no writes from then on until kVfEnable
     kVfLinkForced = 1u << 5,    // with kVfLink: up without a carrier too
     kVfBackpressure = 1u << 6;  // frames to other VFs wait a while for a descriptor instead of being dropped
 inline constexpr std::uint32_t kVfStatus = 0x04;       // RO

@@ -84,7 +84,7 @@ class FakeNic {
   std::vector<std::array<std::uint32_t, 16>> taken, memory;
   std::vector<std::string> history;  // "enable 3", "disable 3", "flr 3", "scrub 3", in order
   std::vector<std::uint32_t> multicast, vlans;
-  int replies = 0;
+  int replies = 0, resets_told = 0;
   bool never_quiesces = false;
 
  private:
@@ -125,6 +125,7 @@ class FakeNic {
     } else if (within == pf::kVfMailboxControl) {
       if ((value & pf::kMailboxAck) != 0) set_bit(pf::kMailboxPending, vf, false);
       if ((value & pf::kMailboxSend) != 0) ++replies;
+      if ((value & pf::kMailboxResetDone) != 0) ++resets_told;
     } else if (within >= pf::kVfMailboxMemory && within < pf::kVfMailboxMemory + 64) {
       memory[vf][(within - pf::kVfMailboxMemory) / 4] = value;
     } else if (within == pf::kVfMulticast) {

@@ -17,8 +17,16 @@ const Assign kAssign{.slot = 3,
                      .msix = 0x8000,
                      .message_base = 1ull << 46,
                      .mac = {{0x02, 1, 2, 3, 4, 5}}};
-const std::vector<Message> kAll{kAssign,     Revoke{1}, Quiesced{2}, Scrubbed{3},        Ready{4, true},
-                                Attached{5}, Detach{6}, Revoked{7},  FaultReport{8, 999}};
+const std::vector<Message> kAll{
+    kAssign,
+    Revoke{1},
+    Quiesced{2},
+    Scrubbed{3},
+    Ready{4, true},
+    Attached{5},
+    Detach{6},
+    Revoked{7},
+    FaultReport{8, 999, pcie::Access::write, 0x1'4000'0040, "DMA remapping: not mapped"}};
 
 // One side: its link and its half of the words.
 struct End {

@@ -90,6 +90,7 @@ TEST_F(PfTest, TellsADriverThatMissedAReset) {
   for (int i = 0; i < 5; ++i) driver->tick();
   EXPECT_EQ(rack.nic.replies, replies + 1);
   EXPECT_EQ(rack.nic.memory[0][0], vfr::kMessagePfControl | vfr::kMessageNack);
+  EXPECT_GT(rack.nic.resets_told, 0);
   // A VF that never had a driver is told nothing.
   EXPECT_EQ(rack.nic.memory[1][0], 0u);
 }

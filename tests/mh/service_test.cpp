@@ -306,6 +306,8 @@ TEST_F(ServiceTest, AViolationQuarantinesThatVfAlone) {
   rack.nic.interrupt();
   settle();
   EXPECT_FALSE(rack.nic.enabled(0));
+  EXPECT_EQ(rack.nic.vf_reg(0, spec::pf::kVfControl) & spec::pf::kVfLink, 0u);
+  EXPECT_EQ(rack.nic.resets_told, 1);  // or else its driver would not look
   EXPECT_TRUE(rack.nic.enabled(1));
   EXPECT_EQ(std::ranges::count(kinds(), Kind::quarantined), 1);
   // It outlives the management host, until the VF is granted anew.
@@ -332,6 +334,64 @@ TEST_F(ServiceTest, AViolationResetsAVfAndItsVectorsComeBack) {
   settle();
   EXPECT_THAT(rack.nic.history, ElementsAre("disable 0", "flr 0", "scrub 0", "enable 0"));
   EXPECT_THAT(written, testing::Contains(slot(1, 0).assignment()->msix + 12));
+  // A driver that says nothing is told of it.
+  const int before = rack.nic.resets_told;
+  for (int i = 0; i < 4; ++i) service->tick();
+  EXPECT_EQ(rack.nic.memory[0][0], spec::ixgbevf::kMessagePfControl | spec::ixgbevf::kMessageNack);
+  EXPECT_GT(rack.nic.resets_told, before);
+}
+
+TEST_F(ServiceTest, ARefusedMessageIsToldOnceASecond) {
+  Intent intent = kIntent;
+  intent.grants[0].guest = "vm-a";
+  ASSERT_TRUE(start(intent).has_value());
+  const auto ask = [&](std::vector<std::uint32_t> words) {
+    rack.nic.send(0, std::move(words));
+    service->run_once();
+  };
+  ask({spec::ixgbevf::kMessageReset});
+  for (int i = 0; i < 3; ++i) ask({spec::ixgbevf::kMessageSetMac, 0x1234'5602, 0x99});
+  ask({spec::ixgbevf::kMessageApi, 99});  // every driver tries one that is too new
+  EXPECT_EQ(std::ranges::count(kinds(), Kind::refused), 1);
+  EXPECT_EQ(events.back().text, "mailbox: foreign MAC");
+  EXPECT_THAT(events.back().guest, testing::StartsWith("vm-a (VF 0 of NIC 0"));
+  service->tick();
+  ask({spec::ixgbevf::kMessageSetMac, 0x1234'5602, 0x99});
+  EXPECT_EQ(std::ranges::count(kinds(), Kind::refused), 2);
+}
+
+std::vector<std::string> told(const std::vector<ServiceEvent>& events, Kind kind) {
+  std::vector<std::string> all;
+  for (const auto& e : events)
+    if (e.kind == kind) all.push_back(e.guest + ": " + e.text);
+  return all;
+}
+
+TEST_F(ServiceTest, AFaultIsToldWithVfGuestAddressAndTable) {
+  add_parts();
+  Intent intent = kIntent;
+  intent.grants[0].guest = "vm-a";
+  intent.hosts[0].name = "ch1";
+  ASSERT_TRUE(start(intent).has_value());
+  // The host's own IOMMU refused something: its part tells the management host. A requester that is no VF of
+  // its is not told of.
+  const pcie::Bdf proxy = *slot(1, 0).requester();
+  rack.chs[0]->tell(
+      host::Fault{{{}, proxy}, 0x5000, pcie::Access::write, "ch1/iommu/DMA remapping: not mapped"});
+  rack.chs[0]->tell(host::Fault{{{}, pcie::Bdf(9, 9, 1)}, 0x5000, pcie::Access::write, "ch1/iommu/x: y"});
+  // The management host's own IOMMU did.
+  const pcie::Bdf vf = service->inventory().nics[0].vf_bdf(0);
+  rack.mh.tell(
+      host::Fault{{{}, vf}, 0x12'0000'0000, pcie::Access::read, "mh/iommu/DMA remapping: not mapped"});
+  // The NIC says what the VF did.
+  rack.nic.set_bit(spec::pf::kFaultPending, 0, true);
+  rack.nic.interrupt();
+  settle();
+  const std::string who = "vm-a (VF 0 of NIC 0, ch1): ";
+  EXPECT_THAT(told(events, Kind::fault),
+              testing::UnorderedElementsAre(who + "ch1/iommu/DMA remapping: not mapped (write at 0x5000)",
+                                            who + "mh/iommu/DMA remapping: not mapped (read at 0x1200000000)",
+                                            testing::StartsWith(who + "NIC: ")));
 }
 
 TEST_F(ServiceTest, HardwareThatDiffersIsMendedAfterARestart) {

@@ -255,6 +255,17 @@ TEST_F(Faults, AScrubLeavesNothingOfTheOwner) {
   EXPECT_EQ(rig.wire().sent.size(), 1u);
 }
 
+// Its former owner may still have its registers mapped.
+TEST_F(Faults, BetweenScrubAndEnablingRegistersTakeNoWrites) {
+  pf_write(vf_register(0, pf::kVfControl), pf::kVfScrub);
+  vf_write(0, reg::kRssKey, 0x1234'5678);
+  EXPECT_EQ(vf_read(0, reg::kRssKey), 0u);
+  EXPECT_NE(pf_read(vf_register(0, pf::kVfStatus)) & pf::kVfScrubbed, 0u);
+  pf_write(vf_register(0, pf::kVfControl), pf::kVfEnable);
+  vf_write(0, reg::kRssKey, 0x1234'5678);
+  EXPECT_EQ(vf_read(0, reg::kRssKey), 0x1234'5678u);
+}
+
 TEST_F(Faults, TakingVirtualFunctionsAwayScrubsThem) {
   pcie::Function& physical = *rig.nic().function(0);
   const auto sriov = client::find_extended_capability(physical, spec::pci::kExtSriov).value();

@@ -19,6 +19,13 @@ initramfs_key() {
     "$(command -v busybox)" "$iperf3" "$ethtool" | sha256sum | cut -c 1-16
 }
 
+# compile_guest PROGRAM SOURCE...: from guest/, static
+compile_guest() {
+  local program=$1
+  shift
+  gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$program" "${@/#/$ladon_root/guest/}"
+}
+
 initramfs_build() {
   local new=$1 root=$1/root applet program
   mkdir -p -- "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,root,usr,var,lib/modules}
@@ -30,9 +37,8 @@ initramfs_build() {
   copy_program "$(command -v iperf3)" "$root"
   copy_program "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
   cp -- "$kernel_folder"/modules/* "$root/lib/modules/"
-  for program in vfpoke tcpsend; do
-    gcc -std=gnu17 -O2 -Wall -Wextra -Werror -static -s -o "$root/bin/$program" "$ladon_root/guest/$program.c"
-  done
+  for program in frames talk tcpsend; do compile_guest "$root/bin/$program" "$program.c"; done
+  compile_guest "$root/bin/vfpoke" vf.c vfattack.c vfmisc.c vfpoke.c
   install -m 755 -- "$ladon_root/guest/vf-report" "$root/bin/vf-report"
   install -m 755 -- "$ladon_root/guest/init" "$root/init"
   echo 'root::0:0:root:/root:/bin/sh' >"$root/etc/passwd"

@@ -1,4 +1,4 @@
-// The demonstration's guests: real QEMUs on a running rack, each with a shell.
+// Real guests on a running rack: their QEMUs, each with a shell.
 #pragma once
 
 #include <expected>
@@ -11,7 +11,7 @@
 #include "lab/shell.h"
 #include "machine/runner.h"
 
-namespace ladon::app {
+namespace ladon::trial {
 
 struct RunningGuest {
   const machine::GuestPlace* place = nullptr;
@@ -33,4 +33,4 @@ struct RunningGuest {
 // What lies between two guests, in words.
 [[nodiscard]] std::string path_kind(const RunningGuest& from, const RunningGuest& to);
 
-}  // namespace ladon::app
+}  // namespace ladon::trial

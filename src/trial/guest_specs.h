@@ -6,10 +6,10 @@
 #include "lab/qemu.h"
 #include "machine/machine.h"
 
-namespace ladon::app {
+namespace ladon::trial {
 
 // The control socket and, if `logs` is not empty, the console log get the guest's name.
 [[nodiscard]] lab::GuestSpec guest_spec(const machine::GuestPlace& place, const std::string& directory,
                                         const std::string& logs = {});
 
-}  // namespace ladon::app
+}  // namespace ladon::trial

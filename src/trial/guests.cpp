@@ -1,13 +1,13 @@
-#include "app/demo_lab.h"
+#include "trial/guests.h"
 
 #include <fmt/format.h>
 
 #include <map>
 
-#include "app/guest_specs.h"
 #include "lab/report.h"
+#include "trial/guest_specs.h"
 
-namespace ladon::app {
+namespace ladon::trial {
 namespace {
 
 constexpr Duration kBoot = std::chrono::seconds(120), kCommand = std::chrono::seconds(20);
@@ -86,4 +86,4 @@ std::string path_kind(const RunningGuest& from, const RunningGuest& to) {
   return "across hosts";
 }
 
-}  // namespace ladon::app
+}  // namespace ladon::trial

@@ -1,8 +1,8 @@
-#include "app/guest_specs.h"
+#include "trial/guest_specs.h"
 
 #include <fmt/format.h>
 
-namespace ladon::app {
+namespace ladon::trial {
 
 lab::GuestSpec guest_spec(const machine::GuestPlace& place, const std::string& directory,
                           const std::string& logs) {
@@ -17,4 +17,4 @@ lab::GuestSpec guest_spec(const machine::GuestPlace& place, const std::string& d
           .mtu = guest.mtu};
 }
 
-}  // namespace ladon::app
+}  // namespace ladon::trial
