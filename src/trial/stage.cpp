@@ -180,6 +180,11 @@ Answer Stage::end_poke() {
   return answer;
 }
 
+bool Stage::ready() {
+  alive_ = true;
+  return poke("reset").done && alive_;
+}
+
 Answer Stage::write_by_dma(std::span<const std::uint64_t> addresses, unsigned rounds) {
   for (const std::uint64_t address : addresses) remember(address);
   return poke(fmt::format("-r -w {} -n {} attack rx-tail{}", kWriteMs, rounds, listed(addresses)));

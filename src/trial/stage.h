@@ -77,8 +77,9 @@ class Stage {
   // The address at which a host's memory appears in the management host's domain.
   [[nodiscard]] std::uint64_t in_window(pcie::Domain host, BusAddr at);
   [[nodiscard]] std::vector<std::uint32_t> vectors_of(const RunningGuest& guest) const;
-  // The VF does what it is told; false once the management host has shut it.
-  [[nodiscard]] bool alive() const { return alive_; }
+  // The VF is reset and does what it is told; false once the management host has shut it: an attack that
+  // begins then would be refused for nothing.
+  [[nodiscard]] bool ready();
 
   // What the attacker touched, for the management host's log to name: see Evidence.
   void remember(std::uint64_t address) { tried_.push_back(address); }

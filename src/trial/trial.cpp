@@ -97,7 +97,7 @@ struct Trial {
     auto stage = Stage::set(runner, witness, log, cast(guests, attacker));
     if (!stage) return give_up(stage.error());
     std::size_t next = first;
-    for (; next < options.attacks.size() && stage->alive() && !options.stopped(); ++next) {
+    for (; next < options.attacks.size() && !options.stopped() && stage->ready(); ++next) {
       const GuestAttack& attack = options.attacks[next];
       options.progress(fmt::format("{} tries {}: {}", attacker.name(), attack.id, title(attack)));
       if (next > first && !talk->next_period()) return give_up("a neighbour's shell is gone");
