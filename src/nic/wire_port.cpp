@@ -18,7 +18,15 @@ WirePort::WirePort(Engine& engine, Wire& wire)
 std::size_t WirePort::run(std::size_t most) {
   std::size_t moved = 0;
   while (moved < most) {
-    if (!waiting_ && !receive()) break;
+    if (!waiting_) {
+      const Taken taken = receive();
+      if (taken == Taken::nothing) break;
+      if (taken ==
+          Taken::dropped) {  // work, too: nobody on the wire may keep the engine from its other queues
+        ++moved;
+        continue;
+      }
+    }
     waiting_ = engine_.forward(frame_, source_, nullptr) == Engine::Forwarded::wait;
     if (waiting_) break;
     ++moved;
@@ -26,35 +34,34 @@ std::size_t WirePort::run(std::size_t most) {
   return moved;
 }
 
-// Puts the next good frame into frame_; false if there is none.
-bool WirePort::receive() {
-  while (const std::size_t length = wire_.receive(in_)) {
-    Bytes bytes = Bytes(in_).first(length);
-    if (!enabled) {
-      drops.add(WireDrop::disabled);
-      continue;
-    }
-    const auto link = offload::parse_link(bytes);
-    if (link.flaw != offload::FrameFlaw::none || length > kLongest) {
-      drops.add(WireDrop::malformed);
-      continue;
-    }
-    frame_ = {};
-    frame_.verify = true;
-    frame_.tagged = link.tagged;
-    frame_.tag = link.tag;
-    if (link.tagged) {
-      std::memmove(bytes.data() + offload::kVlanTag, bytes.data(), 2 * sizeof(MacAddress::bytes));
-      bytes = bytes.subspan(offload::kVlanTag);
-    }
-    frame_.head = bytes.first(std::min(bytes.size(), offload::kMaxSnapshot));
-    rest_ = bytes.subspan(frame_.head.size());
-    if (!rest_.empty()) frame_.rest = std::span(&rest_, 1);
-    frame_.length = static_cast<std::uint32_t>(bytes.size());
-    engine_.tap(TapPoint::wire_received, 0, frame_);
-    return true;
+// Puts the next frame into frame_ if it is a good one.
+WirePort::Taken WirePort::receive() {
+  const std::size_t length = wire_.receive(in_);
+  if (length == 0) return Taken::nothing;
+  Bytes bytes = Bytes(in_).first(length);
+  if (!enabled) {
+    drops.add(WireDrop::disabled);
+    return Taken::dropped;
   }
-  return false;
+  const auto link = offload::parse_link(bytes);
+  if (link.flaw != offload::FrameFlaw::none || length > kLongest) {
+    drops.add(WireDrop::malformed);
+    return Taken::dropped;
+  }
+  frame_ = {};
+  frame_.verify = true;
+  frame_.tagged = link.tagged;
+  frame_.tag = link.tag;
+  if (link.tagged) {
+    std::memmove(bytes.data() + offload::kVlanTag, bytes.data(), 2 * sizeof(MacAddress::bytes));
+    bytes = bytes.subspan(offload::kVlanTag);
+  }
+  frame_.head = bytes.first(std::min(bytes.size(), offload::kMaxSnapshot));
+  rest_ = bytes.subspan(frame_.head.size());
+  if (!rest_.empty()) frame_.rest = std::span(&rest_, 1);
+  frame_.length = static_cast<std::uint32_t>(bytes.size());
+  engine_.tap(TapPoint::wire_received, 0, frame_);
+  return Taken::frame;
 }
 
 bool WirePort::send(const Frame& frame) {

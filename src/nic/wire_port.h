@@ -17,7 +17,8 @@ class WirePort {
  public:
   WirePort(Engine& engine, Wire& wire);
 
-  // Takes frames from the wire to the switch, at most `most`; how many.
+  // Takes frames from the wire to the switch, at most `most`, those that are dropped at once included; how
+  // many.
   std::size_t run(std::size_t most);
   // False if the wire did not take it.
   bool send(const Frame& frame);
@@ -28,7 +29,8 @@ class WirePort {
   Counters<WireDrop> drops;
 
  private:
-  bool receive();
+  enum class Taken : std::uint8_t { nothing, dropped, frame };
+  Taken receive();
 
   Engine& engine_;
   Wire& wire_;

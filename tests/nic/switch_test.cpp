@@ -140,6 +140,13 @@ TEST_F(Switching, DropsAreCountedByReason) {
   EXPECT_EQ(rig.nic().drops(3)[VfDrop::rx_no_descriptor], 300u - 255u);
 }
 
+TEST_F(Switching, AFloodOfBadFramesTakesOneTurnNoLongerThanGoodOnes) {
+  for (int i = 0; i < 1000; ++i) rig.wire().arriving.push_back(client::Frame(13));
+  EXPECT_TRUE(rig.nic().poll(64)) << "there is more";
+  EXPECT_LE(rig.nic().wire_drops()[WireDrop::malformed], 64u);
+  EXPECT_TRUE(passes(0, 1));
+}
+
 // ---- VLANs
 
 class Vlans : public Switching {
