@@ -179,7 +179,7 @@ void PfDriver::set_function_control(std::uint16_t vf, bool on) {
 
 void PfDriver::reset_state(std::uint16_t vf) {
   VfState& state = vfs_[vf];
-  state.clear_to_send = false;
+  state.clear_to_send = state.answered = false;
   state.api.reset();
   clear_filters(vf);
   store_vf(vf, pf::kVfMulticast, 1u << 31);
@@ -207,10 +207,11 @@ std::expected<std::vector<PfEvent>, DriverError> PfDriver::service() {
   // Mailboxes are looked at before resets: a reset with the message that follows it is then seen in order.
   const std::uint64_t mail = load_bits(pf::kMailboxPending);
   serve_resets(load_bits(pf::kFlrPending));
+  serve_faults(events);
+  // The link before the mailboxes: what is announced must not cover an answer that was just given.
+  serve_link(events);
   for (std::uint64_t left = mail; left != 0; left &= left - 1)
     serve_mailbox(static_cast<std::uint16_t>(std::countr_zero(left)), events);
-  serve_faults(events);
-  serve_link(events);
   if (auto fine = outcome("service"); !fine) return std::unexpected(fine.error());
   return events;
 }
@@ -249,8 +250,11 @@ void PfDriver::announce_link() {
   for (std::uint16_t vf = 0; vf < nic_.vfs; ++vf) {
     const VfState& state = vfs_[vf];
     if (!state.enabled) continue;
-    // A message of the VF that is still to be read must not be overwritten; its answer tells it enough.
-    if ((load_vf(vf, pf::kVfMailboxControl) & pf::kMailboxRequest) != 0) continue;
+    // There is one buffer: neither a message of the VF that is still to be read nor an answer that it has not
+    // read may be overwritten. Its driver looks at the link now and then anyway.
+    const std::uint32_t control = load_vf(vf, pf::kVfMailboxControl);
+    if ((control & pf::kMailboxRequest) != 0) continue;
+    if (state.answered && (control & pf::kMailboxVfAck) == 0) continue;
     send(vf, {vfr::kMessagePfControl | (state.clear_to_send ? vfr::kMessageCts : 0)});
   }
 }

@@ -20,6 +20,7 @@ namespace ladon::mh {
 
 enum class MailboxRefusal : std::uint8_t {
   not_ready,  // a message before RESET
+  answer,     // a message with the bits of an answer: not answered, or two programs could answer one another
   unknown_message,
   api_too_new,  // above 1.3: those bring messages that this PF does not have
   foreign_mac,  // SET_MAC or MACVLAN with an address that was not given
@@ -84,6 +85,7 @@ class PfDriver {
     std::optional<Grant> grant;
     bool enabled = false, quarantined = false, flooding = false;
     bool clear_to_send = false;        // the VF has sent RESET and was answered
+    bool answered = false;             // an answer is in its mailbox, read or not
     std::optional<std::uint32_t> api;  // as the message numbers it: 4 is 1.3
     std::uint32_t messages = 0;        // since the last tick
     std::uint32_t told = 0;            // refusals that an event has told of since then, a bit each

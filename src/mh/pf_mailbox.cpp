@@ -36,6 +36,8 @@ std::string_view name(MailboxRefusal refusal) {
   switch (refusal) {
     case MailboxRefusal::not_ready:
       return "not ready";
+    case MailboxRefusal::answer:
+      return "answer, not a request";
     case MailboxRefusal::unknown_message:
       return "unknown message";
     case MailboxRefusal::api_too_new:
@@ -59,6 +61,7 @@ std::string_view name(MailboxRefusal refusal) {
 void PfDriver::send(std::uint16_t vf, const std::vector<std::uint32_t>& words) {
   for (std::uint32_t i = 0; i < words.size(); ++i) store_vf(vf, pf::kVfMailboxMemory + 4 * i, words[i]);
   store_vf(vf, pf::kVfMailboxControl, pf::kMailboxSend);
+  vfs_[vf].answered = true;
 }
 
 void PfDriver::serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events) {
@@ -73,12 +76,14 @@ void PfDriver::serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events) {
     if (!std::exchange(state.flooding, true)) events.push_back({PfEvent::Kind::flood, vf, state.messages});
     return;
   }
-  if ((message[0] & (vfr::kMessageAck | vfr::kMessageNack)) != 0) return;  // an answer of ours, read back
+  if ((message[0] & (vfr::kMessageAck | vfr::kMessageNack)) != 0)
+    return state.refused.add(MailboxRefusal::answer);
   const bool owned = state.grant && !state.quarantined && state.enabled;
   if (owned && message[0] == vfr::kMessageReset) return answer_reset(vf);
   if (!owned || !state.clear_to_send) {
     refuse(vf, MailboxRefusal::not_ready, events);
-    return send(vf, {message[0] | vfr::kMessageNack});
+    // Without CTS, whatever the message says of itself: that makes the driver start anew.
+    return send(vf, {(message[0] & ~vfr::kMessageCts) | vfr::kMessageNack});
   }
   const Answer reply = answer(vf, message);
   if (!reply) {

@@ -85,6 +85,7 @@ class FakeNic {
   std::vector<std::string> history;  // "enable 3", "disable 3", "flr 3", "scrub 3", in order
   std::vector<std::uint32_t> multicast, vlans;
   int replies = 0, resets_told = 0;
+  bool acknowledges = true;  // VFs have read what they were sent
   bool never_quiesces = false;
 
  private:
@@ -96,8 +97,10 @@ class FakeNic {
     const auto within = static_cast<std::uint32_t>((offset - pf::kVf) % pf::kVfStride);
     if (within == pf::kVfStatus)
       return (enabled(vf) || never_quiesces ? 0 : pf::kVfQuiesced) | pf::kVfScrubbed;
-    if (within == pf::kVfMailboxControl)
-      return (registers[pf::kMailboxPending + vf / 32 * 4u] >> vf % 32 & 1) != 0 ? pf::kMailboxRequest : 0;
+    if (within == pf::kVfMailboxControl) {
+      const bool request = (registers[pf::kMailboxPending + vf / 32 * 4u] >> vf % 32 & 1) != 0;
+      return (request ? pf::kMailboxRequest : 0) | (acknowledges ? pf::kMailboxVfAck : 0);
+    }
     if (within >= pf::kVfMailboxMemory && within < pf::kVfMailboxMemory + 64)
       return taken[vf][(within - pf::kVfMailboxMemory) / 4];
     return registers[offset];

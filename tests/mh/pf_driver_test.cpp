@@ -68,6 +68,7 @@ TEST_F(PfTest, RefusesEverythingBeforeReset) {
   const auto answer = ask({vfr::kMessageApi, 4});
   EXPECT_EQ(answer, vfr::kMessageApi | vfr::kMessageNack);  // no CTS: the driver resets
   EXPECT_EQ(driver->refusals(0)[MailboxRefusal::not_ready], 1u);
+  EXPECT_EQ(ask({vfr::kMessageApi | vfr::kMessageCts, 4}), vfr::kMessageApi | vfr::kMessageNack);
 }
 
 TEST_F(PfTest, TellsADriverThatMissedAReset) {
@@ -230,6 +231,17 @@ TEST_F(PfTest, AFloodIsCountedAndToldOnceAndTheOthersAreAnswered) {
   negotiate();
 }
 
+TEST_F(PfTest, AnAnswerInsteadOfARequestIsCountedAndNotAnswered) {
+  negotiate();
+  const int replies = rack.nic.replies;
+  for (const std::uint32_t bit : {vfr::kMessageAck, vfr::kMessageNack}) {
+    rack.nic.send(0, {vfr::kMessageGetLinkState | bit});
+    ASSERT_TRUE(driver->service().has_value());
+  }
+  EXPECT_EQ(rack.nic.replies, replies);
+  EXPECT_EQ(driver->refusals(0)[MailboxRefusal::answer], 2u);
+}
+
 TEST_F(PfTest, FaultsAndLinkAreEvents) {
   negotiate();
   rack.nic.registers[pf::kVf + 1 * pf::kVfStride + pf::kVfFault] = 6;
@@ -246,6 +258,20 @@ TEST_F(PfTest, FaultsAndLinkAreEvents) {
   // Both VFs hear that something about the PF has changed.
   EXPECT_EQ(rack.nic.replies, replies + 2);
   EXPECT_EQ(rack.nic.memory[0][0], vfr::kMessagePfControl | vfr::kMessageCts);
+}
+
+TEST_F(PfTest, WhatIsAnnouncedCoversNoAnswer) {
+  negotiate();
+  negotiate(1);
+  // Asked and the link changed at once: the answer is the last that is written.
+  rack.nic.registers[pf::kStatus] = 1;
+  EXPECT_EQ(ask({vfr::kMessageGetLinkState}), vfr::kMessageGetLinkState | kOk);
+  EXPECT_EQ(rack.nic.memory[1][0], vfr::kMessagePfControl | vfr::kMessageCts);
+  // Answered, and the link changes before the VF has read that.
+  rack.nic.acknowledges = false;
+  rack.nic.registers[pf::kStatus] = 0;
+  ASSERT_TRUE(driver->service().has_value());
+  EXPECT_EQ(rack.nic.memory[0][0], vfr::kMessageGetLinkState | kOk);
 }
 
 TEST_F(PfTest, TakesAVfAwayInOrder) {
