@@ -84,7 +84,7 @@ void AffectedSet::iommu(pcie::Domain domain, const iommu::UnitTable& before, con
     if (!checked && before.find(device.rid) == nullptr) requester(domain, device.rid);
 }
 
-void AffectedSet::memory_removed(pcie::Domain domain, const Range<BusAddr>& range) {
+void AffectedSet::memory(pcie::Domain domain, const Range<BusAddr>& range) {
   processor(domain);
   const auto& unit = *tables_.hosts[static_cast<std::size_t>(domain)]->iommu;
   if (unit.enforcement != iommu::Enforcement::full) return everyone();

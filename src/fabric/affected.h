@@ -18,7 +18,8 @@ class AffectedSet {
   void requester(pcie::Domain domain, pcie::Bdf rid) { requester(domain, rid, 0); }
 
   void iommu(pcie::Domain domain, const iommu::UnitTable& before, const iommu::UnitTable& after);
-  void memory_removed(pcie::Domain domain, const Range<BusAddr>& range);
+  // Something else answers at these addresses, or nothing any more.
+  void memory(pcie::Domain domain, const Range<BusAddr>& range);
   void ntb(std::uint16_t ntb, const NtbTable& before, const NtbTable& after);
   void endpoint(std::uint16_t endpoint, const EndpointTable& before, const EndpointTable& after);
 

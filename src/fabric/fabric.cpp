@@ -59,7 +59,7 @@ Expected<void> Fabric::add_memory(pcie::Domain domain, const MemoryRange& memory
   if (at != next->end() && at->range.overlaps(memory.range)) return std::unexpected(TableError::overlap);
   next->insert(at, memory);
   host->memory = std::move(next);
-  impl_->memory_changed(domain, nullptr);
+  impl_->memory_changed(domain, memory.range, true);
   return {};
 }
 
@@ -70,7 +70,7 @@ Expected<void> Fabric::remove_memory(pcie::Domain domain, const Range<BusAddr>& 
   if (std::erase_if(*next, [&](const MemoryRange& memory) { return memory.range == range; }) == 0)
     return std::unexpected(TableError::no_such_thing);
   host->memory = std::move(next);
-  impl_->memory_changed(domain, &range);
+  impl_->memory_changed(domain, range, false);
   return {};
 }
 

@@ -255,14 +255,17 @@ void Fabric::Impl::endpoints_changed() {
   }
 }
 
-void Fabric::Impl::memory_changed(pcie::Domain domain, const Range<BusAddr>* removed) {
+void Fabric::Impl::memory_changed(pcie::Domain domain, const Range<BusAddr>& range, bool only_added) {
   const auto index = static_cast<std::size_t>(domain);
   auto next = std::make_shared<Tables>(*tables);
   auto table = std::make_shared<HostTable>(*tables->hosts[index]);
   table->memory = hosts[index]->memory;
   next->hosts[index] = std::move(table);
   AffectedSet affected(*tables);
-  if (removed != nullptr) affected.memory_removed(domain, *removed);
+  // Memory goes before the root port's windows: what has gone down there ends in it now.
+  const BridgeTable& port = tables->hosts[index]->root_port;
+  const auto covers = [&](const auto& window) { return window && window->overlaps(range); };
+  if (!only_added || covers(port.memory) || covers(port.prefetchable)) affected.memory(domain, range);
   publish(std::move(next), affected);
 }
 
@@ -275,7 +278,13 @@ void Fabric::Impl::iommu_changed(pcie::Domain domain, bool only_added, const pci
   AffectedSet affected(*tables);
   const bool exact = table->iommu->enforcement == iommu::Enforcement::full;
   if (!only_added || !exact) affected.iommu(domain, *tables->hosts[index]->iommu, *table->iommu);
-  if (unrouted != nullptr) affected.requester(domain, *unrouted);
+  if (unrouted != nullptr) {
+    // Without a check of the source anyone may have used the entry.
+    if (table->iommu->interrupts->mode == iommu::InterruptMode::unchecked)
+      affected.everyone();
+    else
+      affected.requester(domain, *unrouted);
+  }
   publish(std::move(next), affected);
 }
 

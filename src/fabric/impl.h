@@ -46,7 +46,7 @@ class Fabric::Impl final : public NtbOwner {
   // Each rebuilds one component's table, publishes a snapshot with it and tells the listener.
   void bridges_changed();
   void endpoints_changed();
-  void memory_changed(pcie::Domain domain, const Range<BusAddr>* removed);
+  void memory_changed(pcie::Domain domain, const Range<BusAddr>& range, bool only_added);
   // `only_added`: with full enforcement no remembered access changes.
   void iommu_changed(pcie::Domain domain, bool only_added, const pcie::Bdf* unrouted = nullptr);
   void vms_changed(pcie::Domain domain, bool only_added);

@@ -108,11 +108,31 @@ TEST_F(Changes, RemovedMemoryDropsThoseWhoseMappingsLeadThere) {
   EXPECT_EQ(a.processors, (Processors{kCh1}));
 }
 
+TEST_F(Changes, MemoryOverWhatTheRootPortForwardedIsAChange) {
+  const MemoryRange over{*Range<BusAddr>::of(BusAddr(kLinkWindow), 0x10000), MemoryId{9}, 0};
+  ASSERT_TRUE(rig.fabric->map(kCh1, own,
+                              {*Range<Iova>::of(Iova(kGiB), 0x1000), over.range.first(), pcie::kReadWrite}));
+  rig.changes.clear();
+  ASSERT_TRUE(rig.fabric->add_memory(kCh1, over));
+  const Affected a = heard();
+  EXPECT_EQ(a.functions, (Functions{vf(0)}));
+  EXPECT_EQ(a.processors, (Processors{kCh1}));
+}
+
 TEST_F(Changes, BusMasteringDropsTheFunctionAndBridgesEveryone) {
   rig.fabric->config_write(kMh, rig.vf_rid(1), spec::pci::kCommand, 2, 0);
   EXPECT_EQ(heard().functions, (Functions{vf(1)}));
   rig.fabric->config_write(kMh, pcie::Bdf(2, 0, 0), spec::pci::kCommand, 2, 0);
   EXPECT_TRUE(heard().everyone);
+}
+
+TEST_F(Changes, AnInterruptRouteThatAnyoneMayUseDropsEveryone) {
+  Rig open({.defences = {.mh_iommu = false}});
+  ASSERT_TRUE(open.fabric->route_interrupt(kMh, open.vf_rid(0), 4));
+  open.changes.clear();
+  ASSERT_TRUE(open.fabric->unroute_interrupt(kMh, open.vf_rid(0), 4));
+  ASSERT_EQ(open.changes.size(), 1u);
+  EXPECT_TRUE(open.changes[0].everyone) << "entries are not checked for their source";
 }
 
 TEST_F(Changes, WithoutChecksMoreTablesVoidMore) {
