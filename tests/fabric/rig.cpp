@@ -43,7 +43,9 @@ FakeNic::FakeNic() {
     vfs_.back()->bars_of = [this, i]() -> std::vector<pcie::BarRange> {
       const auto sriov = pf_->space.sriov();
       if (!sriov->enabled || !sriov->memory_enabled || !sriov->vf_bars[0]) return {};
-      return {{0, range(sriov->vf_bars[0]->bits() + i * kVfBarSize, kVfBarSize)}};
+      const auto first = sriov->vf_bars[0]->plus(i * kVfBarSize);
+      if (!first) return {};
+      return {{0, range(first->bits(), kVfBarSize)}};
     };
   }
 }
