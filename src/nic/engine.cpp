@@ -14,7 +14,7 @@ Engine::Engine(const NicOptions& options, const Clock& clock, Wire& wire,
       pf_port_(*ports[0]),
       pf_msix_(kPfVectors),
       events_(pf_msix_, pf_port_),
-      packet_memory_(options.packet_memory_bytes, options.vfs),
+      services_(options, clock.now()),
       switch_(options.vfs),
       wire_(*this, wire),
       carrier_(wire.carrier()),
@@ -155,6 +155,28 @@ void Engine::forget_filters(std::uint16_t vf) {
     if (filter.vf == vf) filter = {};
   switch_.clear_multicast(vf);
   addresses_changed();
+}
+
+std::optional<qos::LevelRefusal> Engine::set_level(std::uint16_t vf, const qos::ServiceLevel& level) {
+  const auto refusal = services_.set(vf, level, clock_.now());
+  if (!refusal) levels_changed();
+  return refusal;
+}
+bool Engine::set_capacity(const Capacity& capacity) {
+  if (!services_.set_capacity(capacity, clock_.now())) return false;
+  levels_changed();
+  return true;
+}
+void Engine::forget_level(std::uint16_t vf) {
+  services_.forget(vf, clock_.now());
+  levels_changed();
+}
+void Engine::reset_levels() {
+  services_.reset(clock_.now());
+  levels_changed();
+}
+void Engine::levels_changed() {
+  for (const auto& vf : vfs_) vf->refresh();
 }
 
 void Engine::set_sriov(const pcie::ConfigSpace::Sriov& sriov) {

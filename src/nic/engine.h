@@ -14,9 +14,9 @@
 #include "nic/counters.h"
 #include "nic/frame.h"
 #include "nic/options.h"
-#include "nic/packet_memory.h"
 #include "nic/pf_events.h"
 #include "nic/queue_set.h"
+#include "nic/service_levels.h"
 #include "nic/switch.h"
 #include "nic/tap.h"
 #include "nic/vf.h"
@@ -41,8 +41,10 @@ class Engine {
   [[nodiscard]] Vf& vf(std::uint16_t index) { return *vfs_[index]; }
   [[nodiscard]] const Vf& vf(std::uint16_t index) const { return *vfs_[index]; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
+  // Of the poll that is under way.
+  [[nodiscard]] Instant now() const { return now_; }
   [[nodiscard]] const NicOptions::Mutations& mutations() const { return mutations_; }
-  [[nodiscard]] PacketMemory& packet_memory() { return packet_memory_; }
+  [[nodiscard]] ServiceLevels& services() { return services_; }
   [[nodiscard]] Switch& fabric() { return switch_; }
   [[nodiscard]] WirePort& wire() { return wire_; }
   [[nodiscard]] PfEvents& events() { return events_; }
@@ -99,6 +101,11 @@ class Engine {
   std::array<AddressFilter, spec::pf::kFilterCount> filters;
   [[nodiscard]] bool carrier() const { return carrier_; }
   void check_carrier();
+  // Service levels; as ServiceLevels says.
+  std::optional<qos::LevelRefusal> set_level(std::uint16_t vf, const qos::ServiceLevel& level);
+  bool set_capacity(const Capacity& capacity);
+  void forget_level(std::uint16_t vf);
+  void reset_levels();
   // What the SR-IOV capability says; functions that vanish are scrubbed.
   void set_sriov(const pcie::ConfigSpace::Sriov& sriov);
   [[nodiscard]] std::uint16_t vfs_enabled() const { return enabled_; }
@@ -118,6 +125,7 @@ class Engine {
   Forwarded forward_to_many(VfMask to, Frame& frame, FrameSource& source);
   bool may_wait(RxQueue& queue, FrameSource& source, const Vf* sender);
   void wake_patient();
+  void levels_changed();
   void drop_unroutable(const Direction& direction, Vf* sender);
   std::size_t run_queue(unsigned queue);
   void flush();
@@ -134,7 +142,7 @@ class Engine {
   pcie::DmaPort& pf_port_;
   pcie::MsixTable pf_msix_;
   PfEvents events_;
-  PacketMemory packet_memory_;
+  ServiceLevels services_;
   Switch switch_;
   WirePort wire_;
   Instant now_{};                         // of this poll

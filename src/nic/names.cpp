@@ -26,6 +26,12 @@ std::string_view name(VfDrop reason) {
       return "rx_too_long";
     case VfDrop::rx_vlan:
       return "rx_vlan";
+    case VfDrop::rx_over_rate:
+      return "rx_over_rate";
+    case VfDrop::rx_over_packet_rate:
+      return "rx_over_packet_rate";
+    case VfDrop::rx_over_cost:
+      return "rx_over_cost";
     case VfDrop::rx_no_memory:
       return "rx_no_memory";
     case VfDrop::rx_refused:

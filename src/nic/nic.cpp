@@ -88,14 +88,18 @@ bool Nic::link_up(std::uint16_t vf) const {
   return engine_->vf(vf).link_up();
 }
 
-const PacketMemory& Nic::packet_memory() const {
-  return engine_->packet_memory();
+const qos::Partitions& Nic::packet_memory() const {
+  return engine_->services().memory();
+}
+const qos::ServiceLevel& Nic::level(std::uint16_t vf) const {
+  return engine_->services().level(vf);
 }
 
-bool Nic::set_partition(std::uint16_t vf, std::uint64_t bytes) {
-  if (!engine_->packet_memory().set_partition(vf, bytes)) return false;
-  engine_->vf(vf).refresh();
-  return true;
+std::optional<qos::LevelRefusal> Nic::set_level(std::uint16_t vf, const qos::ServiceLevel& level) {
+  return engine_->set_level(vf, level);
+}
+bool Nic::set_capacity(const Capacity& capacity) {
+  return engine_->set_capacity(capacity);
 }
 
 }  // namespace ladon::nic

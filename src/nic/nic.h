@@ -17,6 +17,7 @@
 #include "nic/counters.h"
 #include "nic/fault.h"
 #include "nic/options.h"
+#include "nic/service_levels.h"
 #include "nic/tap.h"
 #include "pcie/dma.h"
 #include "pcie/function.h"
@@ -24,7 +25,6 @@
 namespace ladon::nic {
 
 class Engine;
-class PacketMemory;
 class Pf;
 class Vf;
 
@@ -66,11 +66,14 @@ class Nic final : public pcie::Endpoint, public pcie::DmaClient {
   [[nodiscard]] const Counters<VfFault>& former_faults(std::uint16_t vf) const;
   [[nodiscard]] MacAddress mac(std::uint16_t vf) const;
   [[nodiscard]] bool link_up(std::uint16_t vf) const;
-  [[nodiscard]] const PacketMemory& packet_memory() const;
+  [[nodiscard]] const qos::Partitions& packet_memory() const;
+  [[nodiscard]] const qos::ServiceLevel& level(std::uint16_t vf) const;
 
-  // The size of a function's partition of packet memory. Without one it has neither link nor frames. False if
-  // the pool does not have that many bytes left.
-  [[nodiscard]] bool set_partition(std::uint16_t vf, std::uint64_t bytes);
+  // What a function is promised and allowed. Without a partition of packet memory it has neither link nor
+  // frames. nullopt: done; otherwise nothing has changed.
+  [[nodiscard]] std::optional<qos::LevelRefusal> set_level(std::uint16_t vf, const qos::ServiceLevel& level);
+  // False, and nothing changed, if more than that is guaranteed already.
+  [[nodiscard]] bool set_capacity(const Capacity& capacity);
 
  private:
   std::unique_ptr<Engine> engine_;

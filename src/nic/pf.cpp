@@ -28,6 +28,7 @@ void Pf::config_write(std::uint16_t offset, unsigned width, std::uint32_t value)
 
 void Pf::reset() {
   for (std::uint16_t i = 0; i < engine_.vfs(); ++i) engine_.vf(i).scrub();
+  engine_.reset_levels();
   engine_.filters.fill({});
   engine_.addresses_changed();
   engine_.wire().enabled = false;

@@ -15,7 +15,7 @@ namespace pf = spec::pf;
 Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
     : engine_(engine),
       port_(port),
-      memory_(engine.packet_memory()),
+      memory_(engine.services().memory()),
       index_(index),
       msix_(spec::ixgbevf::kVectors),
       interrupts_(msix_, port),
@@ -29,18 +29,51 @@ Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
 
 // ---- frames
 
-Vf::Admission Vf::admit(Frame& frame) {
-  Admission result;
+namespace {
+
+qos::Load load_of(const Frame& frame) {
+  return {.bytes = frame.length, .cost = qos::cost_of(frame.length, frame.verify)};
+}
+
+VfDrop over_rate(qos::Measure measure) {
+  switch (measure) {
+    case qos::Measure::packets:
+      return VfDrop::rx_over_packet_rate;
+    case qos::Measure::cost:
+      return VfDrop::rx_over_cost;
+    default:
+      return VfDrop::rx_over_rate;
+  }
+}
+
+}  // namespace
+
+// What can be said of a frame from its length and tag alone, before any of its bytes is looked at: a refused one
+// costs next to nothing.
+bool Vf::screen(const Frame& frame, Admission& result) {
   if (frame.length > policy_.max_frame) {
     result.reason = VfDrop::rx_too_long;
-    return result;
+    return false;
   }
   if (frame.tagged || policy_.has_port_vlan()) [[unlikely]] {
     if (!takes_tag(frame)) {
       result.reason = VfDrop::rx_vlan;
-      return result;
+      return false;
     }
   }
+  if (limiter_ != nullptr) [[unlikely]] {
+    result.verdict = limiter_->judge(load_of(frame), engine_.now());
+    if (result.verdict.colour == qos::Colour::red) {
+      result.reason = over_rate(result.verdict.measure());
+      return false;
+    }
+  }
+  return true;
+}
+
+Vf::Admission Vf::admit(Frame& frame) {
+  Admission result;
+  if (!screen(frame, result)) return result;
   describe(frame);
   unsigned queue = 0;
   if (rss_.enabled()) {
@@ -52,16 +85,19 @@ Vf::Admission Vf::admit(Frame& frame) {
     result.reason = VfDrop::rx_disabled;
     return result;
   }
-  if (!memory_.fits(index_, frame.length)) {
+  const std::uint32_t length = frame.length + (frame.tagged ? kTagBytes : 0);
+  if (!memory_.fits(index_, length)) {
     result.reason = VfDrop::rx_no_memory;
     return result;
   }
   result.queue = found;
-  result.room = found->room(frame.length + (frame.tagged ? kTagBytes : 0));
+  result.room = found->room(length);
   return result;
 }
 
 void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
+  if (limiter_ != nullptr) [[unlikely]]
+    limiter_->take(admission.verdict, load_of(frame));
   RxQueue& queue = *admission.queue;
   RxQueue::Completion completion{.info = frame.info | static_cast<std::uint32_t>(admission.rss.type),
                                  .hash = admission.rss.hash,
@@ -140,13 +176,13 @@ bool Vf::present() const {
 }
 
 bool Vf::link_up() const {
-  if (!policy_.has(pf::kVfLink) || memory_.partition(index_) == 0) return false;
+  if (!policy_.has(pf::kVfLink) || !memory_.exists(index_)) return false;
   return policy_.has(pf::kVfLinkForced) || engine_.carrier();
 }
 
 void Vf::refresh() {
-  running_ =
-      policy_.has(pf::kVfEnable) && present() && config_.bus_master() && memory_.partition(index_) != 0;
+  limiter_ = engine_.services().limiter(index_);
+  running_ = policy_.has(pf::kVfEnable) && present() && config_.bus_master() && memory_.exists(index_);
   for (auto& queue : rx_) queue->refresh();
   for (auto& queue : tx_) queue->refresh();
 }
@@ -202,6 +238,7 @@ void Vf::scrub() {
   mac_bits_ = 0;
   engine_.fabric().forget(index_);
   engine_.forget_filters(index_);
+  engine_.forget_level(index_);
   config_.reset();
   msix_.reset();
   can_signal_ = false;

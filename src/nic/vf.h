@@ -13,7 +13,8 @@
 #include "nic/fault.h"
 #include "nic/interrupts.h"
 #include "nic/mailbox.h"
-#include "nic/packet_memory.h"
+#include "nic/qos/limiter.h"
+#include "nic/qos/partitions.h"
 #include "nic/rss.h"
 #include "nic/rx_queue.h"
 #include "nic/tx_queue.h"
@@ -69,6 +70,7 @@ class Vf final : public pcie::Function {
     VfDrop reason{};
     RxQueue::Room room{};  // other than ready: the caller decides between waiting and dropping
     offload::RssHash rss;
+    qos::Limiter::Verdict verdict;  // meaningful where there is a limiter
   };
   [[nodiscard]] Admission admit(Frame& frame);
   // After admit() found room.
@@ -93,7 +95,7 @@ class Vf final : public pcie::Function {
   // Signals interrupts that are due. True if one waits for its moderation interval.
   bool signal(Instant now);
   [[nodiscard]] const Interrupts& interrupts() const { return interrupts_; }
-  // The circumstances have changed: carrier, SR-IOV control, partition.
+  // The circumstances have changed: carrier, SR-IOV control, service level.
   void refresh();
 
   // ---- for the management software, through the PF
@@ -129,6 +131,7 @@ class Vf final : public pcie::Function {
   void function_level_reset();
   void finish_scrub();
   [[nodiscard]] bool takes_tag(const Frame& frame) const;
+  [[nodiscard]] bool screen(const Frame& frame, Admission& result);
   [[nodiscard]] std::uint32_t read_register(std::uint8_t bar, std::uint64_t offset);
   void write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value);
 
@@ -157,7 +160,8 @@ class Vf final : public pcie::Function {
 
   Engine& engine_;
   pcie::DmaPort& port_;
-  PacketMemory& memory_;
+  qos::Partitions& memory_;
+  qos::Limiter* limiter_ = nullptr;  // null: nothing is refused for its rate
   std::uint16_t index_;
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include "client/function_mmio.h"
-#include "nic/packet_memory.h"
 #include "nic/station.h"
 
 namespace ladon::nic::testing {
@@ -94,20 +93,6 @@ TEST_F(Config, TheDeviceIdOfVirtualFunctionsIsChosen) {
   EXPECT_EQ(pf().config_read(at, 2), pci::kX550VfDevice);
   Nic other({.vf_device = pci::k82599VfDevice}, clock, wire, ports);
   EXPECT_EQ(other.function(0)->config_read(at, 2), pci::k82599VfDevice);
-}
-
-TEST(PacketMemory, PartitionsAreNeverOvercommitted) {
-  PacketMemory memory(1000, 4);
-  EXPECT_EQ(memory.partition(3), 250u);
-  EXPECT_FALSE(memory.set_partition(0, 251));
-  EXPECT_TRUE(memory.set_partition(1, 0));
-  EXPECT_TRUE(memory.set_partition(0, 500));
-  memory.hold(0, 400);
-  EXPECT_TRUE(memory.set_partition(0, 300));
-  EXPECT_FALSE(memory.fits(0, 1));
-  memory.release(0, 200);
-  EXPECT_TRUE(memory.fits(0, 100));
-  EXPECT_FALSE(memory.fits(0, 101));
 }
 
 }  // namespace

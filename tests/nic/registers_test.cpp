@@ -1,5 +1,4 @@
 // Registers, interrupts and mailbox, as drivers test and use them.
-#include "nic/packet_memory.h"
 #include "nic/station.h"
 
 namespace ladon::nic::testing {
@@ -92,7 +91,7 @@ TEST_F(Registers, LinkNeedsPolicyCarrierAndAPartition) {
   pf_write(control, pf_read(control) | pf::kVfLinkForced);
   EXPECT_TRUE(up());
   EXPECT_TRUE(passes(1, 0));
-  ASSERT_TRUE(rig.nic().set_partition(0, 0));
+  ASSERT_FALSE(rig.nic().set_level(0, {}));
   EXPECT_FALSE(up());
   EXPECT_FALSE(passes(1, 0));
   EXPECT_FALSE(passes(0, 1));

@@ -4,7 +4,6 @@
 
 #include <random>
 
-#include "nic/packet_memory.h"
 #include "nic/station.h"
 
 namespace ladon::nic::testing {

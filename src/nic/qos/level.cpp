@@ -23,7 +23,7 @@ std::uint64_t least_burst(Measure measure, std::uint32_t largest_frame) {
     case Measure::packets:
       return 1;
     default:
-      return cost_of(largest_frame, (largest_frame + 1023) / 1024, true);
+      return cost_of(largest_frame, true);
   }
 }
 
@@ -73,9 +73,9 @@ Share share(const RateRange& range, const Turns& turns) {
   return {.priority = turns.priority,
           .weight = turns.weight,
           .guaranteed = range.guaranteed,
-          .guaranteed_burst = burst,
+          .guaranteed_burst = range.guaranteed != 0 ? burst : 0,
           .most = range.most,
-          .most_burst = burst};
+          .most_burst = range.most != 0 ? burst : 0};
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ std::uint64_t default_burst(const RateRange& range, Measure measure) {
   const std::uint64_t rate = std::max(range.guaranteed, range.most);
   const std::uint64_t floor = measure == Measure::bits      ? std::uint64_t{64} << 10
                               : measure == Measure::packets ? 64
-                                                            : 64 * cost_of(1514, 1, true);
+                                                            : 64 * cost_of(1514, true);
   const std::uint64_t wanted = rate / burst_units(measure) / 200;  // 5 ms
   return std::clamp(wanted, floor, Bucket::kMostBurst / burst_units(measure));
 }

@@ -17,6 +17,8 @@ enum class Colour : std::uint8_t { green, yellow, red };
 struct MeterRates {
   std::uint64_t committed = 0, committed_burst = 0;  // CIR, CBS
   std::uint64_t excess = 0, excess_burst = 0;        // EIR, EBS
+
+  friend bool operator==(const MeterRates&, const MeterRates&) = default;
 };
 
 class Meter {

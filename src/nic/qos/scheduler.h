@@ -37,6 +37,8 @@ struct Share {
   std::uint16_t weight = 1;   // 1 to kMostWeight, within the priority
   std::uint64_t guaranteed = 0, guaranteed_burst = 0;
   std::uint64_t most = 0, most_burst = 0;  // 0: no maximum
+
+  friend bool operator==(const Share&, const Share&) = default;
 };
 
 class Scheduler {

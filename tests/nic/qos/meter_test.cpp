@@ -183,9 +183,9 @@ TEST(Limiter, WhatIsRefusedTakesNothing) {
 }
 
 TEST(Cost, GrowsWithBytesDescriptorsAndChecksums) {
-  EXPECT_EQ(cost_of(64, 1, false), 8u + 8 + 4);
-  EXPECT_EQ(cost_of(64, 1, true), 8u + 8 + 8);
-  EXPECT_EQ(cost_of(65, 2, false), 8u + 16 + 5);
+  EXPECT_EQ(cost_of(64, false), 8u + 8 + 4);
+  EXPECT_EQ(cost_of(64, true), 8u + 8 + 8);
+  EXPECT_EQ(cost_of(2049, false), 8u + 16 + 129);
 }
 
 }  // namespace
