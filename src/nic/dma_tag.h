@@ -33,6 +33,7 @@ struct DmaWork {
   }
 };
 
-inline constexpr std::uint8_t kWireSource = 128;
+// Sources of frames that are no transmit queue: the wire, and function i's stored frames.
+inline constexpr std::uint8_t kWireSource = 128, kStoreSource = 129;
 
 }  // namespace ladon::nic

@@ -35,17 +35,23 @@ bool Engine::poll(std::size_t budget) {
   std::size_t moved = wire_.run(share);
   const bool more = moved == share;
   flush();
-  // Every ready queue has one batch before any has a second.
+  if (moved < budget) moved += in_turns() ? run_turns(budget - moved) : run_round(budget - moved);
+  busy_ = false;
+  run_deferred();
+  signal();
+  return more || !ready_.empty() || !round_.empty() || (in_turns() && turn_due());
+}
+
+// Every ready queue has one batch before any has a second.
+std::size_t Engine::run_round(std::size_t budget) {
+  std::size_t moved = 0;
   while (moved < budget) {
     if (round_.empty()) std::swap(round_, ready_);
     if (round_.empty()) break;
     moved += run_queue(round_.take_first());
     flush();
   }
-  busy_ = false;
-  run_deferred();
-  signal();
-  return more || !ready_.empty() || !round_.empty();
+  return moved;
 }
 
 std::size_t Engine::run_queue(unsigned queue) {
@@ -81,6 +87,10 @@ void Engine::settle() {
 
 std::optional<Instant> Engine::next_deadline() const {
   std::optional<Instant> first = patience_ends_;
+  if (in_turns()) {
+    const auto turn = next_turn(clock_.now());
+    if (turn && (!first || *turn < *first)) first = turn;
+  }
   for (VfMask vfs = moderated_; vfs != 0; vfs &= vfs - 1) {
     const auto due = vfs_[static_cast<std::size_t>(std::countr_zero(vfs))]->interrupts().deadline();
     if (due && (!first || *due < *first)) first = due;
@@ -103,6 +113,8 @@ void Engine::completed(pcie::DmaTag tag, pcie::DmaStatus status) {
       owner.rx(queue).completed(work, status);
       if (work.source == kWireSource) {
         if (wire_.source().write_completed()) ready(kWireSource);
+      } else if (work.source >= kStoreSource) {
+        if (vfs_[work.source - kStoreSource]->store().source().write_completed()) ready(work.source);
       } else {
         TxQueue& sender = vfs_[work.source / Vf::kQueues]->tx(work.source % Vf::kQueues);
         if (sender.source().write_completed()) sender.deliveries_done();
@@ -174,9 +186,6 @@ void Engine::forget_level(std::uint16_t vf) {
 void Engine::reset_levels() {
   services_.reset(clock_.now());
   levels_changed();
-}
-void Engine::levels_changed() {
-  for (const auto& vf : vfs_) vf->refresh();
 }
 
 void Engine::set_sriov(const pcie::ConfigSpace::Sriov& sriov) {

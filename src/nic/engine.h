@@ -16,6 +16,7 @@
 #include "nic/options.h"
 #include "nic/pf_events.h"
 #include "nic/queue_set.h"
+#include "nic/queue_turns.h"
 #include "nic/service_levels.h"
 #include "nic/switch.h"
 #include "nic/tap.h"
@@ -53,7 +54,9 @@ class Engine {
 
   // ---- work
   bool poll(std::size_t budget);
-  [[nodiscard]] bool has_work() const { return !ready_.empty() || !round_.empty() || touched_ != 0; }
+  [[nodiscard]] bool has_work() const {
+    return !ready_.empty() || !round_.empty() || touched_ != 0 || (in_turns() && turn_due());
+  }
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   void completed(pcie::DmaTag tag, pcie::DmaStatus status);
   // The queue has something to do.
@@ -127,7 +130,22 @@ class Engine {
   void wake_patient();
   void levels_changed();
   void drop_unroutable(const Direction& direction, Vf* sender);
+  std::size_t run_round(std::size_t budget);
   std::size_t run_queue(unsigned queue);
+  // Where a service level asks for turns (turns.cpp).
+  [[nodiscard]] bool in_turns() const { return transmit_in_turns_ || receive_in_turns_; }
+  void offer(unsigned source);
+  std::size_t run_turns(std::size_t budget);
+  std::size_t transmit_turn(const qos::Scheduler::Turn& turn);
+  std::size_t receive_turn(const qos::Scheduler::Turn& turn);
+  void keep(Vf& to, const Frame& frame);
+  void end_keeping();
+  [[nodiscard]] std::optional<Instant> next_turn(Instant now) const;
+  [[nodiscard]] bool turn_due() const {
+    const Instant now = clock_.now();
+    const auto turn = next_turn(now);
+    return turn && *turn <= now;
+  }
   void flush();
   void signal();
   void run_deferred();
@@ -150,6 +168,8 @@ class Engine {
   QueueSet ready_, round_, filled_, impatient_;
   VfMask touched_ = 0, moderated_ = 0;
   bool busy_ = false, carrier_ = false;
+  bool transmit_in_turns_ = false, receive_in_turns_ = false;
+  std::vector<QueueTurns> turns_;
   std::uint16_t enabled_ = 0;
   std::uint64_t decode_version_ = 1;
   pcie::ConfigSpace::Sriov sriov_;

@@ -54,6 +54,10 @@ void Engine::drop_unroutable(const Direction& direction, Vf* sender) {
 }
 
 Engine::Forwarded Engine::forward_to(Vf& to, Frame& frame, FrameSource& source, Vf* sender) {
+  if (receive_in_turns_ && to.keeps()) [[unlikely]] {
+    keep(to, frame);
+    return Forwarded::done;
+  }
   const auto admission = to.admit(frame);
   if (admission.queue == nullptr) {
     to.drop(admission.reason);
@@ -74,7 +78,9 @@ Engine::Forwarded Engine::forward_to(Vf& to, Frame& frame, FrameSource& source, 
 // Two passes, so that a frame that must wait for one receiver has not yet gone to another.
 Engine::Forwarded Engine::forward_to_many(VfMask to, Frame& frame, FrameSource& source) {
   for (VfMask left = to; left != 0; left &= left - 1) {
-    const auto admission = vfs_[static_cast<std::size_t>(std::countr_zero(left))]->admit(frame);
+    Vf& vf = *vfs_[static_cast<std::size_t>(std::countr_zero(left))];
+    if (vf.keeps()) continue;
+    const auto admission = vf.admit(frame);
     if (admission.queue != nullptr && admission.room == RxQueue::Room::wait) {
       admission.queue->wake_later(source.id());
       return Forwarded::wait;
@@ -82,6 +88,10 @@ Engine::Forwarded Engine::forward_to_many(VfMask to, Frame& frame, FrameSource& 
   }
   for (VfMask left = to; left != 0; left &= left - 1) {
     Vf& vf = *vfs_[static_cast<std::size_t>(std::countr_zero(left))];
+    if (vf.keeps()) {
+      keep(vf, frame);
+      continue;
+    }
     const auto admission = vf.admit(frame);
     if (admission.queue == nullptr)
       vf.drop(admission.reason);

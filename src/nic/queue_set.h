@@ -1,4 +1,4 @@
-// A set of queues, two a virtual function: a bitmap, so that a doorbell is one instruction.
+// A set of queues and other sources of frames (dma_tag.h): a bitmap, so that a doorbell is one instruction.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class QueueSet {
   }
 
  private:
-  std::array<std::uint64_t, 3> words_{};  // 63 functions with two queues, and the wire
+  std::array<std::uint64_t, 3> words_{};  // 63 functions with two queues and a store each, and the wire
 };
 
 }  // namespace ladon::nic

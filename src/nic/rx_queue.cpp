@@ -301,6 +301,10 @@ void RxQueue::set_buffer_size() {
     buffer_bytes_ = std::min(buffer_bytes_, control_ & reg::kRxLengthMask);
 }
 
+bool RxQueue::drops_without_buffer() const {
+  return (srrctl_ & reg::kSrrctlDropEnable) != 0;
+}
+
 bool RxQueue::strips_vlan() const {
   return (control_ & reg::kRxVlanStrip) != 0;
 }

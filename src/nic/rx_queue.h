@@ -51,6 +51,9 @@ class RxQueue {
   // Wakes `source` when there may be room again.
   void wake_later(unsigned source) { waiters_.add(source); }
 
+  // The driver asks for frames without a buffer to be dropped (82599 Datasheet 8.2.3.8.7, SRRCTL.Drop_En).
+  [[nodiscard]] bool drops_without_buffer() const;
+
   // A sender has waited in vain for buffers: nobody waits again before the driver provides some.
   void give_up() { given_up_ = true; }
   [[nodiscard]] bool given_up() const { return given_up_; }

@@ -40,7 +40,8 @@ TxQueue::Progress TxQueue::run() {
       [[fallthrough]];
     case Stage::moving:
       resolve();
-      if (!move()) return {.packets = next_ - std::min(before, next_), .more = false};
+      if (!move())
+        return {.packets = next_ - std::min(before, next_), .more = false, .wants = std::exchange(wants_, 0)};
       stage_ = Stage::draining;
       [[fallthrough]];
     case Stage::draining:

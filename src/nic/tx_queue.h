@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/time.h"
+#include "nic/counters.h"
 #include "nic/frame.h"
 #include "nic/offload/segment.h"
 #include "nic/ring.h"
@@ -31,6 +32,7 @@ class TxQueue {
   struct Progress {
     std::uint32_t packets = 0;
     bool more = false;  // call again; otherwise a doorbell or a completion makes the queue ready
+    std::uint32_t wants = 0;  // bytes: call again when the function may send so many
   };
   Progress run();
   void completed(const DmaWork& work, pcie::DmaStatus status);
@@ -77,6 +79,7 @@ class TxQueue {
   void slice(std::uint32_t offset, std::uint32_t length);
   Moved hand_over(Bytes head, std::uint32_t length, const TxPacket& packet);
   bool settle_tag(Frame& frame, Bytes& head, const TxPacket& packet);
+  Moved refuse(VfDrop reason, const TxPacket& packet);
   Moved fail(VfFault fault);
   void write_back();
   void finish();
@@ -99,6 +102,7 @@ class TxQueue {
   std::uint32_t next_ = 0;        // packet
   std::uint32_t staged_end_ = 0;  // packets before it have been read to staging_
   std::uint32_t segment_ = 0;     // of the packet
+  std::uint32_t wants_ = 0;       // the length of the frame at hand, if it waits for the function's turn
   std::optional<offload::Segmenter> segmenter_;
   TxParser parser_;
   TxBatch batch_;

@@ -22,20 +22,22 @@ std::uint64_t source_address(ConstBytes head) {
 }  // namespace
 
 TxQueue::Moved TxQueue::send(const TxPacket& packet) {
-  if (!packet.has_fcs) {
-    vf_.drop(VfDrop::tx_without_fcs);
-    return Moved::done;
-  }
+  if (!packet.has_fcs) return refuse(VfDrop::tx_without_fcs, packet);
   if (vf_.policy().has(spec::pf::kVfSpoofCheck)) {
     const std::uint64_t source = source_address(head_bytes_);
-    if (source != vf_.mac_bits() && !vf_.owns_address(source)) [[unlikely]] {
-      vf_.drop(VfDrop::tx_spoofed);
-      return Moved::done;
-    }
+    if (source != vf_.mac_bits() && !vf_.owns_address(source)) [[unlikely]]
+      return refuse(VfDrop::tx_spoofed, packet);
   }
   if (vf_.engine().mutations().no_snapshot) [[unlikely]]
     look_again(packet);
   return packet.segment ? send_segments(packet) : send_whole(packet);
+}
+
+// What is refused counts against the function's turn like what is sent: the device has looked at it.
+TxQueue::Moved TxQueue::refuse(VfDrop reason, const TxPacket& packet) {
+  vf_.drop(reason);
+  vf_.spend(packet.length);
+  return Moved::done;
 }
 
 void TxQueue::look_again(const TxPacket& packet) {
@@ -110,10 +112,7 @@ TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPack
   frame.length = length;
   if (packet.segment || packet.insert_transport)
     frame.transport_checked_at = packet.context.link_length + packet.context.network_length;
-  if (!settle_tag(frame, head, packet)) {
-    vf_.drop(VfDrop::tx_vlan);
-    return Moved::done;
-  }
+  if (!settle_tag(frame, head, packet)) return refuse(VfDrop::tx_vlan, packet);
   // Everything behind this holds frames of at most this length: a segment, or a frame that was allowed four
   // bytes more for a tag that it did not have.
   if (frame.length > kMaxFrame) return fail(VfFault::bad_packet_length);
@@ -124,6 +123,10 @@ TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPack
     frame.length = kShortest;
   }
   frame.head = head;
+  if (!vf_.may_send(frame.length)) [[unlikely]] {
+    wants_ = frame.length;
+    return Moved::waiting;
+  }
   if (vf_.engine().forward(frame, source_, &vf_) == Engine::Forwarded::wait) return Moved::waiting;
   vf_.count_sent(frame.length);
   vf_.engine().tap(TapPoint::vf_sent, vf_.index(), frame);

@@ -4,12 +4,10 @@
 
 #include "nic/config.h"
 #include "nic/engine.h"
-#include "spec/descriptor.h"
 #include "spec/pf.h"
 
 namespace ladon::nic {
 
-namespace desc = spec::descriptor;
 namespace pf = spec::pf;
 
 Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
@@ -27,119 +25,7 @@ Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
   }
 }
 
-// ---- frames
-
-namespace {
-
-qos::Load load_of(const Frame& frame) {
-  return {.bytes = frame.length, .cost = qos::cost_of(frame.length, frame.verify)};
-}
-
-VfDrop over_rate(qos::Measure measure) {
-  switch (measure) {
-    case qos::Measure::packets:
-      return VfDrop::rx_over_packet_rate;
-    case qos::Measure::cost:
-      return VfDrop::rx_over_cost;
-    default:
-      return VfDrop::rx_over_rate;
-  }
-}
-
-}  // namespace
-
-// What can be said of a frame from its length and tag alone, before any of its bytes is looked at: a refused one
-// costs next to nothing.
-bool Vf::screen(const Frame& frame, Admission& result) {
-  if (frame.length > policy_.max_frame) {
-    result.reason = VfDrop::rx_too_long;
-    return false;
-  }
-  if (frame.tagged || policy_.has_port_vlan()) [[unlikely]] {
-    if (!takes_tag(frame)) {
-      result.reason = VfDrop::rx_vlan;
-      return false;
-    }
-  }
-  if (limiter_ != nullptr) [[unlikely]] {
-    result.verdict = limiter_->judge(load_of(frame), engine_.now());
-    if (result.verdict.colour == qos::Colour::red) {
-      result.reason = over_rate(result.verdict.measure());
-      return false;
-    }
-  }
-  return true;
-}
-
-Vf::Admission Vf::admit(Frame& frame) {
-  Admission result;
-  if (!screen(frame, result)) return result;
-  describe(frame);
-  unsigned queue = 0;
-  if (rss_.enabled()) {
-    result.rss = rss_.hash(headers_of(frame), frame.head);
-    if (result.rss.type != offload::RssType::none) queue = rss_.queue(result.rss.hash);
-  }
-  RxQueue* const found = rx_[queue].get();
-  if (!found->live()) {
-    result.reason = VfDrop::rx_disabled;
-    return result;
-  }
-  const std::uint32_t length = frame.length + (frame.tagged ? kTagBytes : 0);
-  if (!memory_.fits(index_, length)) {
-    result.reason = VfDrop::rx_no_memory;
-    return result;
-  }
-  result.queue = found;
-  result.room = found->room(length);
-  return result;
-}
-
-void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
-  if (limiter_ != nullptr) [[unlikely]]
-    limiter_->take(admission.verdict, load_of(frame));
-  RxQueue& queue = *admission.queue;
-  RxQueue::Completion completion{.info = frame.info | static_cast<std::uint32_t>(admission.rss.type),
-                                 .hash = admission.rss.hash,
-                                 .status = frame.status};
-  bool delivered = false;
-  if (!frame.tagged || policy_.has_port_vlan()) [[likely]] {
-    delivered = queue.deliver(frame, completion, source);
-  } else if (queue.strips_vlan()) {
-    completion.status |= desc::kRxVlanPacket;
-    completion.vlan = frame.tag;
-    delivered = queue.deliver(frame, completion, source);
-  } else {
-    delivered = queue.deliver(engine_.with_tag(frame), completion, source);
-  }
-  if (!delivered) return drop(VfDrop::rx_refused);
-  engine_.delivered(queue.id());
-  ++statistics_.received_packets;
-  statistics_.received_bytes += frame.length;
-  if ((frame.head[0] & std::byte{1}) != std::byte{0}) ++statistics_.received_multicast;
-  engine_.tap(TapPoint::vf_received, index_, frame);
-}
-
-// Membership in the frame's VLAN. Tag 0 is a priority without a VLAN (IEEE 802.1Q 6.9).
-bool Vf::takes_tag(const Frame& frame) const {
-  const std::uint16_t vlan = frame.tagged ? frame.tag & 0xFFF : 0;
-  if (policy_.has_port_vlan()) return vlan == policy_.port_vlan();
-  return vlan == 0 || policy_.member_vlans.test(vlan);
-}
-
-bool Vf::admit_tag(Frame& frame) {
-  if (policy_.has_port_vlan()) {
-    if (frame.tagged && (frame.tag & 0xFFF) != 0) return false;
-    frame.tagged = true;
-    frame.tag = static_cast<std::uint16_t>((frame.tag & 0xE000) | policy_.port_vlan());
-    return true;
-  }
-  return !frame.tagged || takes_tag(frame) || !policy_.has(pf::kVfSpoofCheck);
-}
-
-bool Vf::owns_address(std::uint64_t mac) const {
-  return (engine_.fabric().owners(mac) >> index_ & 1) != 0;
-}
+// ---- news
 
 void Vf::fault(VfFault fault) {
   faults_.add(fault);
@@ -214,6 +100,7 @@ void Vf::set_policy(const VfPolicy& policy) {
 void Vf::reset_registers() {
   for (auto& queue : rx_) queue->reset();
   for (auto& queue : tx_) queue->reset();
+  forget_kept();
   interrupts_.reset();
   mailbox_.clear();
   rss_.reset();
@@ -253,6 +140,7 @@ void Vf::scrub() {
 void Vf::finish_scrub() {
   for (auto& queue : rx_) queue->scrub();
   for (auto& queue : tx_) queue->scrub();
+  if (store_ != nullptr) store_->source().scrub();
   clear_counters();
   clear_fault();
   scrub_wanted_ = false;

@@ -17,6 +17,7 @@
 #include "nic/qos/partitions.h"
 #include "nic/rss.h"
 #include "nic/rx_queue.h"
+#include "nic/rx_store.h"
 #include "nic/tx_queue.h"
 #include "pcie/config_space.h"
 #include "pcie/function.h"
@@ -70,7 +71,6 @@ class Vf final : public pcie::Function {
     VfDrop reason{};
     RxQueue::Room room{};  // other than ready: the caller decides between waiting and dropping
     offload::RssHash rss;
-    qos::Limiter::Verdict verdict;  // meaningful where there is a limiter
   };
   [[nodiscard]] Admission admit(Frame& frame);
   // After admit() found room.
@@ -80,10 +80,29 @@ class Vf final : public pcie::Function {
   void cause(unsigned queue, QueueDirection direction);
   void hold_memory(std::uint32_t bytes) { memory_.hold(index_, bytes); }
   void release_memory(std::uint64_t bytes) { memory_.release(index_, bytes); }
+  // Where frames go in turns, a function may send what its turn allows; elsewhere anything.
+  static constexpr std::int64_t kNoTurns = std::int64_t{1} << 62;
+  [[nodiscard]] bool may_send(std::uint32_t bytes) const { return bytes <= allowance_; }
+  void spend(std::uint32_t bytes) { allowance_ -= bytes; }
+  void set_allowance(std::int64_t bytes) { allowance_ = bytes; }
+  [[nodiscard]] std::int64_t allowance() const { return allowance_; }
   void count_sent(std::uint32_t bytes) {
     ++statistics_.sent_packets;
     statistics_.sent_bytes += bytes;
+    spend(bytes);
   }
+
+  // ---- received frames that wait for their turn (Capacity::receive)
+  [[nodiscard]] bool keeps() const { return store_ != nullptr; }
+  [[nodiscard]] RxStore& store() { return *store_; }
+  // Keeps a frame that was for this function, or drops it.
+  void keep(const Frame& frame);
+  // Delivers the oldest frame, or drops it. False: it waits for buffers, and the store will be made ready.
+  [[nodiscard]] bool deliver_kept();
+  // Keeps frames from now on, as many as the partition may have.
+  void keep_frames();
+  // Does not any longer, if nothing is kept.
+  void stop_keeping();
   // Applies the function's VLAN policy to a frame that it sends; false if it may not.
   [[nodiscard]] bool admit_tag(Frame& frame);
   [[nodiscard]] bool owns_address(std::uint64_t mac) const;
@@ -131,7 +150,12 @@ class Vf final : public pcie::Function {
   void function_level_reset();
   void finish_scrub();
   [[nodiscard]] bool takes_tag(const Frame& frame) const;
-  [[nodiscard]] bool screen(const Frame& frame, Admission& result);
+  [[nodiscard]] bool within_rate(const Frame& frame, VfDrop& reason);
+  void count_against_rate(const Frame& frame);
+  [[nodiscard]] bool welcome(const Frame& frame, VfDrop& reason);
+  [[nodiscard]] Admission choose_queue(Frame& frame);
+  void place(const Frame& frame, const Admission& admission, FrameSource& source);
+  void forget_kept();
   [[nodiscard]] std::uint32_t read_register(std::uint8_t bar, std::uint64_t offset);
   void write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value);
 
@@ -162,6 +186,8 @@ class Vf final : public pcie::Function {
   pcie::DmaPort& port_;
   qos::Partitions& memory_;
   qos::Limiter* limiter_ = nullptr;  // null: nothing is refused for its rate
+  std::int64_t allowance_ = kNoTurns;
+  std::unique_ptr<RxStore> store_;  // null: frames go straight to the queues
   std::uint16_t index_;
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;

@@ -32,6 +32,11 @@ void Partitions::back(Partition& p, std::uint64_t bytes) {
   lent_ -= loan - p.loan();
 }
 
+void Partitions::repay(std::uint64_t bytes) {
+  lent_ -= bytes;
+  settle();
+}
+
 void Partitions::enqueue(std::uint16_t i) {
   partitions_[i].queued = true;
   partitions_[i].next = kNone;
@@ -39,7 +44,6 @@ void Partitions::enqueue(std::uint16_t i) {
   last_ = i;
 }
 
-// Backs guarantees from free memory, in the order in which they were demanded.
 void Partitions::settle() {
   while (first_ != kNone) {
     Partition& p = partitions_[first_];

@@ -62,16 +62,27 @@ class Partitions {
     Partition& p = partitions_[i];
     const std::uint64_t before = p.loan();
     p.held += bytes;
-    lent_ += p.loan() - before;
+    if (p.held > p.backed) [[unlikely]]
+      lent_ += p.loan() - before;
   }
   void release(std::uint16_t i, std::uint64_t bytes) {
     Partition& p = partitions_[i];
     const std::uint64_t before = p.loan();
     p.held -= bytes;
-    lent_ -= before - p.loan();
-    if (unbacked_ != 0) [[unlikely]]
-      settle();
+    if (before != 0) [[unlikely]]
+      repay(before - p.loan());
   }
+
+  // As release(), where the bytes are held again at once, in another form: nobody is given them in between.
+  // settle() ends it.
+  void lift(std::uint16_t i, std::uint64_t bytes) {
+    Partition& p = partitions_[i];
+    const std::uint64_t before = p.loan();
+    p.held -= bytes;
+    lent_ -= before - p.loan();
+  }
+  // Backs guarantees from free memory, in the order in which they were demanded.
+  void settle();
 
   // Over all partitions.
   [[nodiscard]] std::uint64_t guaranteed() const { return guaranteed_; }
@@ -81,16 +92,16 @@ class Partitions {
 
  private:
   static constexpr std::uint16_t kNone = 0xFFFF;
-  struct Partition {
-    PartitionSize size;
+  struct alignas(64) Partition {
     std::uint64_t backed = 0, held = 0;
+    PartitionSize size;
     std::uint16_t next = kNone;  // of those waiting to be backed
     bool queued = false;
     [[nodiscard]] std::uint64_t loan() const { return held > backed ? held - backed : 0; }
   };
   void back(Partition& p, std::uint64_t bytes);
   void enqueue(std::uint16_t i);
-  void settle();
+  void repay(std::uint64_t bytes);
 
   std::uint64_t pool_;
   std::uint64_t guaranteed_ = 0, backed_ = 0, lent_ = 0, unbacked_ = 0;

@@ -19,7 +19,7 @@ class TimingWheel {
   static constexpr Duration kResolution{Duration::rep{1} << kSlotBits};
 
   // For ids below `count` < 65535.
-  explicit TimingWheel(std::uint16_t count) : nodes_(count) { heads_.fill({}); }
+  explicit TimingWheel(std::uint16_t count) : nodes_(count), heads_(kSlots) {}
 
   [[nodiscard]] bool contains(std::uint16_t id) const { return nodes_[id].slot != kNowhere; }
   // `id` is not in the wheel. It expires at `due` or up to a slot later, never before.
@@ -60,7 +60,7 @@ class TimingWheel {
 
   Tick tick_ = 0;  // everything up to and including it has expired
   std::vector<Node> nodes_;
-  std::array<List, kSlots> heads_;
+  std::vector<List> heads_;
   std::array<std::uint64_t, kSlots / 64> occupied_{};
   std::uint64_t summary_ = 0;  // bit i: occupied_[i] is not zero
 };

@@ -1,0 +1,189 @@
+// A function's side of the switch: which frames it takes, and where they go.
+#include "nic/dma_tag.h"
+#include "nic/engine.h"
+#include "nic/vf.h"
+#include "spec/descriptor.h"
+#include "spec/pf.h"
+
+namespace ladon::nic {
+
+namespace desc = spec::descriptor;
+namespace pf = spec::pf;
+
+namespace {
+
+qos::Load load_of(const Frame& frame) {
+  return {.bytes = frame.length, .cost = qos::cost_of(frame.length, frame.verify)};
+}
+
+VfDrop over_rate(qos::Measure measure) {
+  switch (measure) {
+    case qos::Measure::packets:
+      return VfDrop::rx_over_packet_rate;
+    case qos::Measure::cost:
+      return VfDrop::rx_over_cost;
+    default:
+      return VfDrop::rx_over_rate;
+  }
+}
+
+}  // namespace
+
+// Nothing is taken yet: the frame may be refused for another reason, or wait.
+[[gnu::noinline]] bool Vf::within_rate(const Frame& frame, VfDrop& reason) {
+  const auto verdict = limiter_->judge(load_of(frame), engine_.now());
+  if (verdict.colour == qos::Colour::red) reason = over_rate(verdict.measure());
+  return verdict.colour != qos::Colour::red;
+}
+
+[[gnu::noinline]] void Vf::count_against_rate(const Frame& frame) {
+  const qos::Load load = load_of(frame);
+  limiter_->take(limiter_->judge(load, engine_.now()), load);
+}
+
+inline bool Vf::welcome(const Frame& frame, VfDrop& reason) {
+  if (frame.length > policy_.max_frame) {
+    reason = VfDrop::rx_too_long;
+    return false;
+  }
+  if ((frame.tagged || policy_.has_port_vlan()) && !takes_tag(frame)) [[unlikely]] {
+    reason = VfDrop::rx_vlan;
+    return false;
+  }
+  // Before any of its bytes is looked at: a frame that is refused here has cost next to nothing.
+  return limiter_ == nullptr || within_rate(frame, reason);
+}
+
+inline Vf::Admission Vf::choose_queue(Frame& frame) {
+  Admission result;
+  describe(frame);
+  unsigned queue = 0;
+  if (rss_.enabled()) {
+    result.rss = rss_.hash(headers_of(frame), frame.head);
+    if (result.rss.type != offload::RssType::none) queue = rss_.queue(result.rss.hash);
+  }
+  if (rx_[queue]->live())
+    result.queue = rx_[queue].get();
+  else
+    result.reason = VfDrop::rx_disabled;
+  return result;
+}
+
+Vf::Admission Vf::admit(Frame& frame) {
+  VfDrop reason{};
+  if (!welcome(frame, reason)) return {.reason = reason};
+  Admission result = choose_queue(frame);
+  if (result.queue == nullptr) return result;
+  const std::uint32_t length = frame.length + (frame.tagged ? kTagBytes : 0);
+  if (!memory_.fits(index_, length)) return {.reason = VfDrop::rx_no_memory};
+  result.room = result.queue->room(length);
+  return result;
+}
+
+void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
+  if (limiter_ != nullptr) [[unlikely]]
+    count_against_rate(frame);
+  place(frame, admission, source);
+}
+
+inline void Vf::place(const Frame& frame, const Admission& admission, FrameSource& source) {
+  RxQueue& queue = *admission.queue;
+  RxQueue::Completion completion{.info = frame.info | static_cast<std::uint32_t>(admission.rss.type),
+                                 .hash = admission.rss.hash,
+                                 .status = frame.status};
+  bool delivered = false;
+  if (!frame.tagged || policy_.has_port_vlan()) [[likely]] {
+    delivered = queue.deliver(frame, completion, source);
+  } else if (queue.strips_vlan()) {
+    completion.status |= desc::kRxVlanPacket;
+    completion.vlan = frame.tag;
+    delivered = queue.deliver(frame, completion, source);
+  } else {
+    delivered = queue.deliver(engine_.with_tag(frame), completion, source);
+  }
+  if (!delivered) return drop(VfDrop::rx_refused);
+  engine_.delivered(queue.id());
+  ++statistics_.received_packets;
+  statistics_.received_bytes += frame.length;
+  if ((frame.head[0] & std::byte{1}) != std::byte{0}) ++statistics_.received_multicast;
+  engine_.tap(TapPoint::vf_received, index_, frame);
+}
+
+// Membership in the frame's VLAN. Tag 0 is a priority without a VLAN (IEEE 802.1Q 6.9).
+bool Vf::takes_tag(const Frame& frame) const {
+  const std::uint16_t vlan = frame.tagged ? frame.tag & 0xFFF : 0;
+  if (policy_.has_port_vlan()) return vlan == policy_.port_vlan();
+  return vlan == 0 || policy_.member_vlans.test(vlan);
+}
+
+bool Vf::admit_tag(Frame& frame) {
+  if (policy_.has_port_vlan()) {
+    if (frame.tagged && (frame.tag & 0xFFF) != 0) return false;
+    frame.tagged = true;
+    frame.tag = static_cast<std::uint16_t>((frame.tag & 0xE000) | policy_.port_vlan());
+    return true;
+  }
+  return !frame.tagged || takes_tag(frame) || !policy_.has(pf::kVfSpoofCheck);
+}
+
+bool Vf::owns_address(std::uint64_t mac) const {
+  return (engine_.fabric().owners(mac) >> index_ & 1) != 0;
+}
+
+// ---- frames that wait for their turn
+
+void Vf::keep(const Frame& frame) {
+  VfDrop reason = VfDrop::rx_disabled;
+  if (!running_ || !welcome(frame, reason)) return drop(reason);
+  const std::uint32_t charge = frame.length + (frame.tagged ? kTagBytes : 0);
+  if (!memory_.fits(index_, charge) || !store_->fits(frame.length)) return drop(VfDrop::rx_no_memory);
+  if (limiter_ != nullptr) count_against_rate(frame);
+  memory_.hold(index_, charge);
+  store_->push(frame);
+}
+
+bool Vf::deliver_kept() {
+  FrameSource& source = store_->source();
+  source.rewind();
+  if (source.outstanding() != 0 && !source.can_stage()) return false;
+  Frame frame = store_->front();
+  const std::uint32_t charge = store_->front_charge();
+  Admission admission = choose_queue(frame);
+  if (admission.queue != nullptr) {
+    admission.room = admission.queue->room(charge);
+    if (admission.room == RxQueue::Room::wait ||
+        (admission.room == RxQueue::Room::none && !admission.queue->drops_without_buffer())) {
+      admission.queue->wake_later(source.id());
+      return false;
+    }
+    if (admission.room == RxQueue::Room::none) {
+      admission.queue = nullptr;
+      admission.reason = VfDrop::rx_no_descriptor;
+    }
+  }
+  // From the store's account to that of the receive queue.
+  memory_.lift(index_, charge);
+  if (admission.queue != nullptr)
+    place(frame, admission, source);
+  else
+    drop(admission.reason);
+  memory_.settle();
+  store_->pop();
+  return true;
+}
+
+void Vf::keep_frames() {
+  if (store_ == nullptr) store_ = std::make_unique<RxStore>(static_cast<std::uint8_t>(kStoreSource + index_));
+  store_->resize(memory_.size(index_).most);
+}
+
+void Vf::stop_keeping() {
+  if (store_ != nullptr && store_->empty() && store_->source().outstanding() == 0) store_.reset();
+}
+
+void Vf::forget_kept() {
+  if (store_ == nullptr) return;
+  memory_.release(index_, store_->clear());
+}
+
+}  // namespace ladon::nic

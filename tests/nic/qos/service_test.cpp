@@ -1,0 +1,283 @@
+// Service levels on a whole device: what is refused, what waits, and that nobody else notices.
+#include <gmock/gmock.h>
+
+#include "nic/station.h"
+
+namespace ladon::nic::testing {
+namespace {
+
+using qos::LevelError;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+namespace reg = spec::ixgbevf;
+
+constexpr std::uint64_t kMegabit = 1'000'000, kGigabit = 1000 * kMegabit;
+
+class Service : public Station {
+ protected:
+  explicit Service(std::uint16_t vfs = 3) : Station({.vfs = vfs}) {}
+  qos::ServiceLevel level(std::uint16_t vf) { return rig.nic().level(vf); }
+  template <class Change>
+  void change(std::uint16_t vf, Change change) {
+    qos::ServiceLevel wanted = level(vf);
+    change(wanted);
+    const auto refusal = rig.nic().set_level(vf, wanted);
+    ASSERT_FALSE(refusal) << qos::name(refusal->error);
+  }
+  std::uint64_t drops(std::uint16_t vf, VfDrop reason) { return rig.nic().drops(vf)[reason]; }
+  static client::Frame frame(std::uint16_t from, std::uint16_t to, std::size_t bytes) {
+    client::FrameSpec spec = from_to(from, to);
+    spec.payload = bytes - client::layout_of(spec).payload;
+    return client::make_frame(spec);
+  }
+  void from_wire(std::uint16_t to, std::size_t bytes, int count = 1) {
+    client::FrameSpec spec = from_to(60, to);
+    spec.payload = bytes - client::layout_of(spec).payload;
+    for (int i = 0; i < count; ++i) rig.wire().arriving.push_back(client::make_frame(spec));
+    rig.settle();
+  }
+  // Frames that have arrived, read and given back.
+  std::size_t read_all(std::uint16_t vf) {
+    std::size_t count = 0;
+    while (receive(vf)) ++count;
+    return count;
+  }
+};
+
+TEST_F(Service, ReceiveAboveTheRateIsRefusedBeforeAnyDma) {
+  change(0, [](auto& level) { level.receive = {.most = 8 * kMegabit, .burst = 10'000}; });
+  const auto writes = rig.port(0).writes();
+  from_wire(0, 1000, 20);
+  EXPECT_EQ(read_all(0), 10u);
+  EXPECT_EQ(drops(0, VfDrop::rx_over_rate), 10u);
+  EXPECT_EQ(drops(0, VfDrop::rx_no_memory), 0u);
+  const auto admitted = rig.port(0).writes() - writes;
+  from_wire(0, 1000, 20);
+  EXPECT_EQ(rig.port(0).writes() - writes, admitted);
+  rig.clock().advance(milliseconds(5));  // 5000 bytes' worth
+  from_wire(0, 1000, 20);
+  EXPECT_EQ(read_all(0), 5u);
+}
+
+TEST_F(Service, PacketsAndCostAreMeteredToo) {
+  change(0, [](auto& level) { level.receive_packets = {.most = 1000, .burst = 3}; });
+  change(1, [](auto& level) { level.receive_cost = {.most = 1000, .burst = 2000}; });
+  from_wire(0, 64, 5);
+  EXPECT_EQ(read_all(0), 3u);
+  EXPECT_EQ(drops(0, VfDrop::rx_over_packet_rate), 2u);
+  // 8 + 8 and 63 lines of 16 bytes, moved and summed: 142 a frame.
+  from_wire(1, 1000, 20);
+  EXPECT_EQ(read_all(1), 2000u / 142);
+  EXPECT_EQ(drops(1, VfDrop::rx_over_cost), 20 - 2000u / 142);
+}
+
+TEST_F(Service, FramesBetweenFunctionsAreMeteredAsWell) {
+  change(1, [](auto& level) { level.receive = {.most = 8 * kMegabit, .burst = 9728}; });
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(send(0, frame(0, 1, 1000)));
+  EXPECT_EQ(read_all(1), 9u);
+  EXPECT_EQ(drops(1, VfDrop::rx_over_rate), 3u);
+  EXPECT_TRUE(passes(0, 2));
+}
+
+// Each copy of a broadcast is charged to whom it is for.
+TEST_F(Service, BroadcastsAreChargedToTheirReceivers) {
+  change(1, [](auto& level) { level.receive_packets = {.most = 1, .burst = 2}; });
+  client::FrameSpec spec = from_to(0, 1);
+  spec.destination = MacAddress{{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(0, client::make_frame(spec)));
+  EXPECT_EQ(read_all(1), 2u);
+  EXPECT_EQ(read_all(2), 5u);
+  EXPECT_EQ(drops(1, VfDrop::rx_over_packet_rate), 3u);
+  EXPECT_EQ(drops(2, VfDrop::rx_over_packet_rate), 0u);
+}
+
+TEST_F(Service, ALevelThatCannotBeMetChangesNothing) {
+  const qos::ServiceLevel before = level(0);
+  qos::ServiceLevel wanted = before;
+  wanted.receive = {.most = kMegabit, .burst = 100};
+  EXPECT_EQ(rig.nic().set_level(0, wanted)->error, LevelError::burst_below_frame);
+  wanted.receive = {};
+  wanted.transmit.guaranteed = 6 * kGigabit;
+  EXPECT_FALSE(rig.nic().set_level(0, wanted));
+  EXPECT_EQ(rig.nic().set_level(1, wanted)->error, LevelError::transmit_rate_short);
+  EXPECT_EQ(rig.nic().set_level(1, wanted)->left, 4 * kGigabit);
+  EXPECT_EQ(level(1).transmit, qos::RateRange{});
+  wanted.transmit.guaranteed = 4 * kGigabit;
+  EXPECT_FALSE(rig.nic().set_level(1, wanted));
+  EXPECT_FALSE(rig.nic().set_capacity({.transmit = 9 * kGigabit}));
+  EXPECT_TRUE(rig.nic().set_capacity({.transmit = 10 * kGigabit}));
+  wanted.memory = {.guaranteed = 1 << 30, .most = 1 << 30};
+  EXPECT_EQ(rig.nic().set_level(1, wanted)->error, LevelError::memory_short);
+}
+
+TEST_F(Service, AScrubTakesTheLevelWithItButNotThePartition) {
+  change(0, [](auto& level) { level.receive = {.most = kMegabit}; });
+  const auto memory = level(0).memory;
+  pf_write(vf_register(0, spec::pf::kVfControl), spec::pf::kVfScrub);
+  EXPECT_EQ(level(0), (qos::ServiceLevel{.memory = memory}));
+  // A guest's own reset does not.
+  change(1, [](auto& level) { level.receive = {.most = kMegabit}; });
+  vf_write(1, reg::kControl, reg::kControlReset);
+  EXPECT_EQ(level(1).receive.most, kMegabit);
+}
+
+TEST_F(Service, TransmitIsHeldToItsMaximum) {
+  change(0, [](auto& level) { level.transmit = {.most = 80 * kMegabit, .burst = 10'000}; });
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(send(0, frame(0, 1, 1000)));
+  EXPECT_EQ(read_all(1), 10u);
+  // They are not lost: they wait in the ring, and the device says until when.
+  const auto deadline = rig.nic().next_deadline();
+  ASSERT_TRUE(deadline);
+  EXPECT_FALSE(rig.nic().has_work());
+  EXPECT_GE(*deadline, rig.clock().now() + std::chrono::microseconds(100));
+  EXPECT_LE(*deadline, rig.clock().now() + std::chrono::microseconds(102));
+  rig.clock().set(*deadline);
+  EXPECT_TRUE(rig.nic().has_work());
+  rig.settle();
+  EXPECT_EQ(read_all(1), 1u);
+  rig.clock().advance(milliseconds(1));
+  rig.settle();
+  EXPECT_EQ(read_all(1), 10u);
+  EXPECT_TRUE(passes(2, 1));
+  // Without the limit the rest goes at once.
+  change(0, [](auto& level) { level.transmit = {}; });
+  rig.settle();
+  EXPECT_EQ(read_all(1), 9u);
+  EXPECT_EQ(rig.nic().drops(0).total(), 0u);
+}
+
+// A segmented packet is cut wherever its turn ends.
+TEST_F(Service, SegmentsWaitOneByOne) {
+  change(0, [](auto& level) { level.transmit = {.most = 80 * kMegabit, .burst = 9728}; });
+  client::FrameSpec spec = from_to(0, 1);
+  spec.payload = 20'000;
+  spec.transport = client::FrameSpec{}.transport;
+  const client::Frame large = client::make_frame(spec);
+  client::TxOffload offload;
+  offload.segment_size = 1000;
+  ASSERT_TRUE(send(0, large, offload));
+  const std::size_t first = read_all(1);
+  EXPECT_GT(first, 5u);
+  EXPECT_LT(first, 10u);
+  for (int i = 0; i < 20; ++i) {
+    rig.clock().advance(milliseconds(1));
+    rig.settle();
+  }
+  EXPECT_EQ(first + read_all(1), 20u);
+}
+
+// The device's own limit is shared by weight, and what is promised is kept.
+class Shares : public Service {
+ protected:
+  Shares() : Service(4) {}
+  // Everybody sends to function 3 without a pause while `time` passes in steps of 20 us; bits a second each got.
+  std::vector<double> flood(Duration time, std::size_t bytes = 1000) {
+    std::vector<double> bits(3);
+    const Instant start = rig.clock().now();
+    while (rig.clock().now() < start + time) {
+      for (std::uint16_t vf = 0; vf < 3; ++vf) {
+        rig.driver(vf).tx().reclaim();
+        while (rig.driver(vf).tx().send(frame(vf, 3, bytes))) {
+        }
+      }
+      rig.settle();
+      while (const auto got = receive(3))
+        bits[std::to_integer<unsigned>(got->bytes[11])] += 8.0 * static_cast<double>(got->bytes.size());
+      rig.clock().advance(std::chrono::microseconds(20));
+    }
+    for (double& each : bits) each /= std::chrono::duration<double>(time).count();
+    return bits;
+  }
+};
+
+TEST_F(Shares, CapacityIsSharedByWeight) {
+  ASSERT_TRUE(rig.nic().set_capacity({.transmit = kGigabit}));
+  change(1, [](auto& level) { level.transmit_turns.weight = 3; });
+  const auto bits = flood(milliseconds(400));
+  EXPECT_NEAR(bits[0] / kGigabit, 0.2, 0.004);
+  EXPECT_NEAR(bits[1] / kGigabit, 0.6, 0.006);
+  EXPECT_NEAR((bits[0] + bits[1] + bits[2]) / kGigabit, 1.0, 0.01);
+}
+
+TEST_F(Shares, AGuaranteeIsHeldAgainstAFloodOfHigherPriority) {
+  ASSERT_TRUE(rig.nic().set_capacity({.transmit = kGigabit}));
+  change(0, [](auto& level) { level.transmit = {.guaranteed = 300 * kMegabit}; });
+  change(1, [](auto& level) { level.transmit_turns.priority = 7; });
+  const auto bits = flood(milliseconds(400));
+  EXPECT_GE(bits[0], 0.99 * 300 * kMegabit);
+  EXPECT_GT(bits[1], 0.65 * kGigabit);
+  EXPECT_GT(bits[2], 0.0);
+}
+
+TEST_F(Shares, ReceivedFramesWaitInThePartitionForTheirTurn) {
+  ASSERT_TRUE(rig.nic().set_capacity({.receive = 100 * kMegabit}));
+  change(0, [](auto& level) { level.memory = {.guaranteed = 100'000, .most = 100'000}; });
+  // More than the device takes on at once (its burst: 38,912 bytes), and more than the partition holds.
+  from_wire(0, 1000, 200);
+  const std::size_t at_once = read_all(0);
+  EXPECT_EQ(at_once, 38u);
+  EXPECT_NEAR(static_cast<double>(drops(0, VfDrop::rx_no_memory)), 200 - 100 - 38, 2);
+  EXPECT_LE(rig.nic().packet_memory().held(0), 100'000u);
+  rig.clock().advance(milliseconds(1));  // 12,500 bytes
+  rig.settle();
+  EXPECT_THAT(read_all(0), ::testing::AllOf(::testing::Ge(12u), ::testing::Le(13u)));
+  std::size_t rest = 0;
+  for (int i = 0; i < 20; ++i) {
+    rig.clock().advance(milliseconds(1));
+    rig.settle();
+    rest += read_all(0);
+  }
+  EXPECT_EQ(rig.nic().packet_memory().held(0), 0u);
+  EXPECT_EQ(rig.nic().statistics(0).received_packets + drops(0, VfDrop::rx_no_memory), 200u);
+}
+
+// A partition that shrinks and a limit that is lifted lose nothing that was accepted.
+TEST_F(Shares, NothingAcceptedIsLostByAChange) {
+  ASSERT_TRUE(rig.nic().set_capacity({.receive = 100 * kMegabit}));
+  from_wire(0, 1000, 100);
+  std::size_t got = read_all(0);
+  const std::uint64_t held = rig.nic().packet_memory().held(0);
+  EXPECT_EQ(held, 1000 * (100 - got));
+  change(0, [](auto& level) { level.memory = {.guaranteed = 20'000, .most = 20'000}; });
+  EXPECT_EQ(rig.nic().packet_memory().held(0), held);
+  EXPECT_EQ(rig.nic().packet_memory().pending(0), held - 20'000);
+  rig.clock().advance(milliseconds(1));
+  rig.settle();
+  got += read_all(0);
+  ASSERT_TRUE(rig.nic().set_capacity({}));
+  rig.settle();
+  got += read_all(0);
+  EXPECT_EQ(got, 100u);
+  EXPECT_EQ(rig.nic().packet_memory().held(0), 0u);
+  EXPECT_TRUE(passes(1, 0));
+}
+
+TEST_F(Shares, TheReceiveLimitIsSharedByGuaranteeAndWeight) {
+  ASSERT_TRUE(rig.nic().set_capacity({.receive = 200 * kMegabit}));
+  change(0, [](auto& level) { level.receive.guaranteed = 100 * kMegabit; });
+  change(1, [](auto& level) { level.receive_turns.weight = 3; });
+  std::vector<double> bits(3);
+  const int steps = 400;
+  for (int step = 0; step < steps; ++step) {
+    for (std::uint16_t vf = 0; vf < 3; ++vf) from_wire(vf, 1000, 20);  // 160 Mb/s each
+    for (std::uint16_t vf = 0; vf < 3; ++vf) bits[vf] += 8000.0 * static_cast<double>(read_all(vf));
+    rig.clock().advance(milliseconds(1));
+  }
+  for (double& each : bits) each /= steps / 1000.0;
+  EXPECT_GE(bits[0], 0.99 * 100 * kMegabit);
+  EXPECT_NEAR((bits[0] + bits[1] + bits[2]) / (200 * kMegabit), 1.0, 0.01);
+  EXPECT_GT(bits[1], 2 * bits[2]);
+}
+
+TEST_F(Shares, AResetOfTheDeviceEndsItAll) {
+  ASSERT_TRUE(rig.nic().set_capacity({.receive = kMegabit, .transmit = kMegabit}));
+  change(0, [](auto& level) { level.receive = {.most = kMegabit}; });
+  from_wire(0, 1000, 60);
+  rig.software().bring_up();
+  EXPECT_EQ(level(0), (qos::ServiceLevel{.memory = level(2).memory}));
+  EXPECT_EQ(rig.nic().packet_memory().held(0), 0u);
+  EXPECT_EQ(rig.nic().next_deadline(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ladon::nic::testing
