@@ -15,7 +15,7 @@ constexpr std::uint64_t kMegabit = 1'000'000, kGigabit = 1000 * kMegabit;
 
 class Service : public Station {
  protected:
-  explicit Service(std::uint16_t vfs = 3) : Station({.vfs = vfs}) {}
+  explicit Service(std::uint16_t functions = 3) : Station({.vfs = functions}) {}
   qos::ServiceLevel level(std::uint16_t vf) { return rig.nic().level(vf); }
   template <class Change>
   void change(std::uint16_t vf, Change change) {
@@ -46,14 +46,16 @@ class Service : public Station {
 
 TEST_F(Service, ReceiveAboveTheRateIsRefusedBeforeAnyDma) {
   change(0, [](auto& level) { level.receive = {.most = 8 * kMegabit, .burst = 10'000}; });
-  const auto writes = rig.port(0).writes();
   from_wire(0, 1000, 20);
   EXPECT_EQ(read_all(0), 10u);
   EXPECT_EQ(drops(0, VfDrop::rx_over_rate), 10u);
   EXPECT_EQ(drops(0, VfDrop::rx_no_memory), 0u);
-  const auto admitted = rig.port(0).writes() - writes;
+  // The tables would refuse any access now: there is none.
+  rig.port(0).revoke(true);
   from_wire(0, 1000, 20);
-  EXPECT_EQ(rig.port(0).writes() - writes, admitted);
+  EXPECT_EQ(drops(0, VfDrop::rx_over_rate), 30u);
+  EXPECT_EQ(rig.nic().faults(0).total(), 0u);
+  rig.port(0).revoke(false);
   rig.clock().advance(milliseconds(5));  // 5000 bytes' worth
   from_wire(0, 1000, 20);
   EXPECT_EQ(read_all(0), 5u);
@@ -125,16 +127,22 @@ TEST_F(Service, TransmitIsHeldToItsMaximum) {
   change(0, [](auto& level) { level.transmit = {.most = 80 * kMegabit, .burst = 10'000}; });
   for (int i = 0; i < 30; ++i) ASSERT_TRUE(send(0, frame(0, 1, 1000)));
   EXPECT_EQ(read_all(1), 10u);
-  // They are not lost: they wait in the ring, and the device says until when.
-  const auto deadline = rig.nic().next_deadline();
-  ASSERT_TRUE(deadline);
-  EXPECT_FALSE(rig.nic().has_work());
-  EXPECT_GE(*deadline, rig.clock().now() + std::chrono::microseconds(100));
-  EXPECT_LE(*deadline, rig.clock().now() + std::chrono::microseconds(102));
-  rig.clock().set(*deadline);
-  EXPECT_TRUE(rig.nic().has_work());
-  rig.settle();
-  EXPECT_EQ(read_all(1), 1u);
+  // They are not lost: they wait in the ring, and the device says when to look again: once to learn how long the
+  // next frame is, and once to send it.
+  const Instant start = rig.clock().now();
+  std::size_t sent = 0;
+  for (int looks = 0; looks < 2; ++looks) {
+    const auto deadline = rig.nic().next_deadline();
+    ASSERT_TRUE(deadline);
+    EXPECT_FALSE(rig.nic().has_work());
+    rig.clock().set(*deadline);
+    EXPECT_TRUE(rig.nic().has_work());
+    rig.settle();
+    sent += read_all(1);
+  }
+  EXPECT_EQ(sent, 1u);
+  EXPECT_GE(rig.clock().now(), start + std::chrono::microseconds(100));
+  EXPECT_LE(rig.clock().now(), start + std::chrono::microseconds(103));
   rig.clock().advance(milliseconds(1));
   rig.settle();
   EXPECT_EQ(read_all(1), 10u);
@@ -150,12 +158,14 @@ TEST_F(Service, TransmitIsHeldToItsMaximum) {
 TEST_F(Service, SegmentsWaitOneByOne) {
   change(0, [](auto& level) { level.transmit = {.most = 80 * kMegabit, .burst = 9728}; });
   client::FrameSpec spec = from_to(0, 1);
+  spec.carries = client::Carries::tcp;
+  spec.transport_checksum = false;
   spec.payload = 20'000;
-  spec.transport = client::FrameSpec{}.transport;
-  const client::Frame large = client::make_frame(spec);
   client::TxOffload offload;
+  offload.ip_checksum = offload.l4_checksum = offload.segment = true;
+  offload.transport_length = 20;
   offload.segment_size = 1000;
-  ASSERT_TRUE(send(0, large, offload));
+  ASSERT_TRUE(send(0, client::make_frame(spec), offload));
   const std::size_t first = read_all(1);
   EXPECT_GT(first, 5u);
   EXPECT_LT(first, 10u);
