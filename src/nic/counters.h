@@ -16,6 +16,7 @@ enum class VfDrop : std::uint8_t {
   tx_no_destination,    // nobody has the address and there is no wire
   tx_wire_full,         // the wire did not take it
   tx_without_fcs,       // IFCS clear: the frame would leave without a check sequence
+  tx_no_context,        // to be segmented, and its partition is too small for a context
   tx_faulted,           // what was left in a queue when it stopped for a fault
   rx_disabled,          // no queue runs
   rx_no_descriptor,     // the ring has no free buffer
@@ -26,6 +27,7 @@ enum class VfDrop : std::uint8_t {
   rx_over_cost,         // above its share of processing
   rx_no_memory,         // its packet-memory partition is full
   rx_refused,           // the tables refused the DMA
+  page_table_write,     // its page translation table is not its own to write
   mailbox_busy,         // a request while the last one is not acknowledged
   mailbox_flood,        // a request beyond the permitted rate
   interrupt_refused,    // the tables refused the message

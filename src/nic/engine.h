@@ -14,6 +14,7 @@
 #include "nic/counters.h"
 #include "nic/frame.h"
 #include "nic/options.h"
+#include "nic/page_tables.h"
 #include "nic/pf_events.h"
 #include "nic/queue_set.h"
 #include "nic/queue_turns.h"
@@ -46,6 +47,7 @@ class Engine {
   [[nodiscard]] Instant now() const { return now_; }
   [[nodiscard]] const NicOptions::Mutations& mutations() const { return mutations_; }
   [[nodiscard]] ServiceLevels& services() { return services_; }
+  [[nodiscard]] PageTables& page_tables() { return page_tables_; }
   [[nodiscard]] Switch& fabric() { return switch_; }
   [[nodiscard]] WirePort& wire() { return wire_; }
   [[nodiscard]] PfEvents& events() { return events_; }
@@ -161,6 +163,7 @@ class Engine {
   pcie::MsixTable pf_msix_;
   PfEvents events_;
   ServiceLevels services_;
+  PageTables page_tables_;
   Switch switch_;
   WirePort wire_;
   Instant now_{};                         // of this poll

@@ -16,6 +16,8 @@ std::string_view name(VfDrop reason) {
       return "tx_wire_full";
     case VfDrop::tx_without_fcs:
       return "tx_without_fcs";
+    case VfDrop::tx_no_context:
+      return "tx_no_context";
     case VfDrop::tx_faulted:
       return "tx_faulted";
     case VfDrop::rx_disabled:
@@ -36,6 +38,8 @@ std::string_view name(VfDrop reason) {
       return "rx_no_memory";
     case VfDrop::rx_refused:
       return "rx_refused";
+    case VfDrop::page_table_write:
+      return "page_table_write";
     case VfDrop::mailbox_busy:
       return "mailbox_busy";
     case VfDrop::mailbox_flood:

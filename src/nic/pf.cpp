@@ -4,7 +4,8 @@
 
 namespace ladon::nic {
 
-Pf::Pf(Engine& engine, const NicOptions& options) : engine_(engine), config_(make_pf_config(options)) {}
+Pf::Pf(Engine& engine, const NicOptions& options)
+    : engine_(engine), config_(make_pf_config(options)), levels_(engine) {}
 
 std::uint32_t Pf::config_read(std::uint16_t offset, unsigned width) {
   return config_.read(offset, width);
@@ -29,6 +30,7 @@ void Pf::config_write(std::uint16_t offset, unsigned width, std::uint32_t value)
 void Pf::reset() {
   for (std::uint16_t i = 0; i < engine_.vfs(); ++i) engine_.vf(i).scrub();
   engine_.reset_levels();
+  levels_.reset();
   engine_.filters.fill({});
   engine_.addresses_changed();
   engine_.wire().enabled = false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "nic/engine.h"
+#include "nic/level_window.h"
 #include "nic/options.h"
 #include "pcie/config_space.h"
 #include "pcie/function.h"
@@ -33,6 +34,12 @@ class Pf final : public pcie::Function {
   void write_control(std::uint32_t, std::uint32_t value);
   std::uint32_t read_status(std::uint32_t);
   std::uint32_t read_vf_count(std::uint32_t);
+  std::uint32_t read_capacity_receive(std::uint32_t);
+  void write_capacity_receive(std::uint32_t, std::uint32_t value);
+  std::uint32_t read_capacity_transmit(std::uint32_t);
+  void write_capacity_transmit(std::uint32_t, std::uint32_t value);
+  std::uint32_t read_memory_pool(std::uint32_t);
+  std::uint32_t read_memory_free(std::uint32_t);
   std::uint32_t read_cause(std::uint32_t);
   void write_cause(std::uint32_t, std::uint32_t value);
   std::uint32_t read_mask(std::uint32_t);
@@ -49,8 +56,12 @@ class Pf final : public pcie::Function {
   std::uint32_t read_filter_vf(std::uint32_t i);
   void write_filter_vf(std::uint32_t i, std::uint32_t value);
 
+  std::uint32_t read_page_table(std::uint32_t word);
+  void write_page_table(std::uint32_t word, std::uint32_t value);
+
   Engine& engine_;
   pcie::ConfigSpace config_;
+  LevelWindow levels_;
 };
 
 }  // namespace ladon::nic

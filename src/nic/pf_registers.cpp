@@ -1,4 +1,6 @@
 // The PF's register block as tables: one of the device, one of what is there for every virtual function.
+#include <algorithm>
+
 #include "base/register_map.h"
 #include "nic/config.h"
 #include "nic/pf.h"
@@ -16,11 +18,19 @@ struct Pf::Map {
       {reg::kControl, 1, 4, "CONTROL", &Pf::read_control, &Pf::write_control},
       {reg::kStatus, 1, 4, "STATUS", &Pf::read_status},
       {reg::kVfCount, 1, 4, "VF_COUNT", &Pf::read_vf_count},
+      {reg::kCapacityReceive, 1, 4, "CAPACITY_RECEIVE", &Pf::read_capacity_receive,
+       &Pf::write_capacity_receive},
+      {reg::kCapacityTransmit, 1, 4, "CAPACITY_TRANSMIT", &Pf::read_capacity_transmit,
+       &Pf::write_capacity_transmit},
+      {reg::kMemoryPool, 1, 4, "MEMORY_POOL", &Pf::read_memory_pool},
+      {reg::kMemoryFree, 1, 4, "MEMORY_FREE", &Pf::read_memory_free},
       {reg::kCause, 1, 4, "CAUSE", &Pf::read_cause, &Pf::write_cause},
       {reg::kMask, 1, 4, "MASK", &Pf::read_mask, &Pf::write_mask},
       {reg::kMailboxPending, 2, 4, "MAILBOX_PENDING", &Pf::read_mailbox_pending},
       {reg::kFlrPending, 2, 4, "FLR_PENDING", &Pf::read_reset_pending, &Pf::write_reset_pending},
       {reg::kFaultPending, 2, 4, "FAULT_PENDING", &Pf::read_fault_pending, &Pf::write_fault_pending},
+      {reg::kPageTables, reg::kMaxVfs* reg::kPageTableStride / 4, 4, "PAGE_TABLE", &Pf::read_page_table,
+       &Pf::write_page_table},
       {reg::kFilters + reg::kFilterMacLow, reg::kFilterCount, reg::kFilterStride, "FILTER_MAC_LOW",
        &Pf::read_filter_low, &Pf::write_filter_low},
       {reg::kFilters + reg::kFilterMacHigh, reg::kFilterCount, reg::kFilterStride, "FILTER_MAC_HIGH",
@@ -31,6 +41,9 @@ struct Pf::Map {
 };
 
 namespace {
+
+constexpr std::uint32_t kPageWords = reg::kPageTableStride / 4;
+static_assert(kPageWords == 2 * spec::ixgbevf::kPageExtents);
 
 // The function whose block `offset` lies in; nullopt outside all of them.
 struct VfOffset {
@@ -43,8 +56,15 @@ std::optional<VfOffset> vf_block(std::uint64_t offset) {
   return VfOffset{static_cast<std::uint16_t>(within / reg::kVfStride), within % reg::kVfStride};
 }
 
+bool in_level_window(std::uint64_t offset) {
+  return offset >= reg::kLevel && offset < reg::kLevel + reg::kLevelSize;
+}
+
 std::uint32_t word_of(VfMask mask, std::uint32_t word) {
   return static_cast<std::uint32_t>(mask >> (32 * word));
+}
+std::uint32_t saturated(std::uint64_t value) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, ~std::uint32_t{0}));
 }
 VfMask mask_of(std::uint32_t value, std::uint32_t word) {
   return VfMask{value} << (32 * word);
@@ -69,6 +89,7 @@ std::uint32_t Pf::read_register(std::uint8_t bar, std::uint64_t offset) {
                                          : engine_.pf_msix().read_pending(offset - kPfMsixPendingOffset);
   }
   if (bar != kPfRegisterBar) return 0;
+  if (in_level_window(offset)) return levels_.read(static_cast<std::uint32_t>(offset - reg::kLevel));
   const auto block = vf_block(offset);
   if (!block) return Map::kTable.read(*this, offset);
   if (block->vf >= engine_.vfs()) return 0;
@@ -79,6 +100,7 @@ void Pf::write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t va
   if (bar == kPfMsixBar && offset < kPfMsixPendingOffset)
     engine_.pf_msix().write_table(offset, value, engine_.pf_port());
   if (bar != kPfRegisterBar) return;
+  if (in_level_window(offset)) return levels_.write(static_cast<std::uint32_t>(offset - reg::kLevel), value);
   const auto block = vf_block(offset);
   if (!block)
     Map::kTable.write(*this, offset, value);
@@ -111,6 +133,30 @@ std::uint32_t Pf::read_vf_count(std::uint32_t) {
   return engine_.vfs_enabled();
 }
 
+std::uint32_t Pf::read_capacity_receive(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().capacity().receive / reg::kRateUnit);
+}
+void Pf::write_capacity_receive(std::uint32_t, std::uint32_t value) {
+  Capacity capacity = engine_.services().capacity();
+  capacity.receive = std::uint64_t{value} * reg::kRateUnit;
+  (void)engine_.set_capacity(capacity);  // what is refused is seen by reading it again
+}
+std::uint32_t Pf::read_capacity_transmit(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().capacity().transmit / reg::kRateUnit);
+}
+void Pf::write_capacity_transmit(std::uint32_t, std::uint32_t value) {
+  Capacity capacity = engine_.services().capacity();
+  capacity.transmit = std::uint64_t{value} * reg::kRateUnit;
+  (void)engine_.set_capacity(capacity);
+}
+std::uint32_t Pf::read_memory_pool(std::uint32_t) {
+  return saturated(engine_.services().memory().pool());
+}
+std::uint32_t Pf::read_memory_free(std::uint32_t) {
+  const qos::Partitions& memory = engine_.services().memory();
+  return saturated(memory.pool() - memory.guaranteed());
+}
+
 std::uint32_t Pf::read_cause(std::uint32_t) {
   return engine_.events().cause();
 }
@@ -141,6 +187,16 @@ void Pf::write_fault_pending(std::uint32_t word, std::uint32_t value) {
   engine_.events().clear_fault_pending(cleared);
   for (std::uint16_t i = 0; i < engine_.vfs(); ++i)
     if ((cleared >> i & 1) != 0) engine_.vf(i).clear_fault();
+}
+
+std::uint32_t Pf::read_page_table(std::uint32_t word) {
+  const auto vf = static_cast<std::uint16_t>(word / kPageWords);
+  return vf < engine_.vfs() ? engine_.page_tables().word(vf, word % kPageWords) : 0;
+}
+void Pf::write_page_table(std::uint32_t word, std::uint32_t value) {
+  const auto vf = static_cast<std::uint16_t>(word / kPageWords);
+  // What is refused is seen by reading it again.
+  if (vf < engine_.vfs()) (void)engine_.page_tables().set_word(vf, word % kPageWords, value);
 }
 
 std::uint32_t Pf::read_filter_low(std::uint32_t i) {

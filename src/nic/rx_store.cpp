@@ -6,7 +6,8 @@
 namespace ladon::nic {
 
 void RxStore::resize(std::uint64_t bytes) {
-  // The account counts frames; beside them lie their records, for the shortest frames a third of their length.
+  // The account counts frames; beside them lie their records, for the shortest frames a third of their
+  // length.
   const std::size_t size = std::max<std::size_t>(bytes, charged_) * 3 / 2 + 2 * extent(kMaxFrame);
   if (size == size_) return;
   RxStore larger(source_.id());

@@ -1,6 +1,6 @@
-// Received frames of one function that wait in its partition for the function's turn at the bus: a ring of bytes,
-// every frame in one piece with what is known of it. Used where the device has a limit (Capacity::receive);
-// otherwise frames go straight to their receivers.
+// Received frames of one function that wait in its partition for the function's turn at the bus: a ring of
+// bytes, every frame in one piece with what is known of it. Used where the device has a limit
+// (Capacity::receive); otherwise frames go straight to their receivers.
 #pragma once
 
 #include <cstdint>

@@ -75,8 +75,7 @@ void ServiceLevels::apply(std::uint16_t vf, const qos::ServiceLevel& level, Inst
     limiters_[vf] = qos::Limiter(qos::limiter_rates(level), now);
   if (qos::transmit_share(level) != transmit_.share(vf))
     transmit_.set_share(vf, qos::transmit_share(level), now);
-  if (qos::receive_share(level) != receive_.share(vf))
-    receive_.set_share(vf, qos::receive_share(level), now);
+  if (qos::receive_share(level) != receive_.share(vf)) receive_.set_share(vf, qos::receive_share(level), now);
 }
 
 bool ServiceLevels::set_capacity(const Capacity& capacity, Instant now) {

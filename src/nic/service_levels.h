@@ -15,8 +15,8 @@
 
 namespace ladon::nic {
 
-// What the device takes on in each direction, in bits a second. 0: as much as it is able to; what is guaranteed
-// is then reckoned against the link.
+// What the device takes on in each direction, in bits a second. 0: as much as it is able to; what is
+// guaranteed is then reckoned against the link.
 struct Capacity {
   std::uint64_t receive = 0, transmit = 0;
 

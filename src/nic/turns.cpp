@@ -1,5 +1,5 @@
-// The engine where somebody's service level asks for order: functions send, and receive what is kept for them, in
-// the turns that the schedulers give them.
+// The engine where somebody's service level asks for order: functions send, and receive what is kept for
+// them, in the turns that the schedulers give them.
 #include <utility>
 
 #include "nic/dma_tag.h"

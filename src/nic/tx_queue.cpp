@@ -217,6 +217,7 @@ void TxQueue::write_back() {
 }
 
 void TxQueue::finish() {
+  give_back_context();
   if (next_ != 0) head_ = shape_.wrap(head_ + batch_.packets[next_ - 1].end);
   next_ = 0;
   stage_ = Stage::idle;
@@ -265,6 +266,7 @@ void TxQueue::refresh() {
 
 // Forgets the batch. Packets that have left are not sent again.
 void TxQueue::abandon() {
+  give_back_context();
   if (stage_ != Stage::idle && stage_ != Stage::fetching && next_ != 0)
     head_ = shape_.wrap(head_ + batch_.packets[next_ - 1].end);
   next_ = 0;

@@ -31,7 +31,7 @@ class TxQueue {
   [[nodiscard]] bool live() const { return live_; }
   struct Progress {
     std::uint32_t packets = 0;
-    bool more = false;  // call again; otherwise a doorbell or a completion makes the queue ready
+    bool more = false;        // call again; otherwise a doorbell or a completion makes the queue ready
     std::uint32_t wants = 0;  // bytes: call again when the function may send so many
   };
   Progress run();
@@ -76,6 +76,7 @@ class TxQueue {
   void look_again(const TxPacket& packet);
   Moved send_whole(const TxPacket& packet);
   Moved send_segments(const TxPacket& packet);
+  void give_back_context();
   void slice(std::uint32_t offset, std::uint32_t length);
   Moved hand_over(Bytes head, std::uint32_t length, const TxPacket& packet);
   bool settle_tag(Frame& frame, Bytes& head, const TxPacket& packet);
@@ -90,7 +91,8 @@ class TxQueue {
   FrameSource source_;
   std::uint8_t id_, index_;
   bool live_ = false, stopped_ = false, abandoned_ = false;
-  bool report_ = false;  // a write-back is to cause an interrupt
+  bool has_context_ = false;  // of segmentation, charged to the function's partition
+  bool report_ = false;       // a write-back is to cause an interrupt
   Stage stage_ = Stage::idle;
   VfFault stop_for_ = VfFault::none;  // when the packets before it are done
   std::uint32_t head_ = 0, tail_ = 0, control_ = 0;

@@ -1,5 +1,6 @@
 // What a transmit queue does with a packet whose bytes are at hand: checks, offloads, and the switch.
 #include <algorithm>
+#include <utility>
 
 #include "nic/engine.h"
 #include "nic/offload/checksum.h"
@@ -64,6 +65,14 @@ TxQueue::Moved TxQueue::send_whole(const TxPacket& packet) {
 
 TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
   if (segment_ == 0) {
+    using Taken = qos::OffloadContexts::Taken;
+    const Taken taken = has_context_ ? Taken::yes : vf_.contexts().take(qos::ContextKind::segmentation);
+    if (taken == Taken::never) return refuse(VfDrop::tx_no_context, packet);
+    if (taken == Taken::later) {
+      vf_.wait_for_memory(index_);
+      return Moved::waiting;
+    }
+    has_context_ = true;
     const TxContext& context = packet.context;
     const offload::SegmentRequest request{.link_length = context.link_length,
                                           .network_length = context.network_length,
@@ -86,7 +95,12 @@ TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
     const Moved moved = hand_over(head, static_cast<std::uint32_t>(head.size()) + piece.length, packet);
     if (moved != Moved::done) return moved;
   }
+  give_back_context();
   return Moved::done;
+}
+
+void TxQueue::give_back_context() {
+  if (std::exchange(has_context_, false)) vf_.give_back_context(qos::ContextKind::segmentation);
 }
 
 // slices_: `length` bytes of the pieces from `offset` on.

@@ -1,5 +1,6 @@
 #include "nic/vf.h"
 
+#include <bit>
 #include <utility>
 
 #include "nic/config.h"
@@ -15,6 +16,7 @@ Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
       port_(port),
       memory_(engine.services().memory()),
       index_(index),
+      contexts_(memory_, index),
       msix_(spec::ixgbevf::kVectors),
       interrupts_(msix_, port),
       config_(make_vf_config()) {
@@ -26,6 +28,11 @@ Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
 }
 
 // ---- news
+
+void Vf::wake_for_memory() {
+  for (std::uint32_t left = std::exchange(memory_waiters_, 0); left != 0; left &= left - 1)
+    engine_.ready(tx_[static_cast<std::size_t>(std::countr_zero(left))]->source().id());
+}
 
 void Vf::fault(VfFault fault) {
   faults_.add(fault);
@@ -68,6 +75,7 @@ bool Vf::link_up() const {
 
 void Vf::refresh() {
   limiter_ = engine_.services().limiter(index_);
+  wake_for_memory();
   running_ = policy_.has(pf::kVfEnable) && present() && config_.bus_master() && memory_.exists(index_);
   for (auto& queue : rx_) queue->refresh();
   for (auto& queue : tx_) queue->refresh();
@@ -126,6 +134,7 @@ void Vf::scrub() {
   engine_.fabric().forget(index_);
   engine_.forget_filters(index_);
   engine_.forget_level(index_);
+  engine_.page_tables().clear(index_);
   config_.reset();
   msix_.reset();
   can_signal_ = false;

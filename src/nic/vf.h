@@ -14,6 +14,7 @@
 #include "nic/interrupts.h"
 #include "nic/mailbox.h"
 #include "nic/qos/limiter.h"
+#include "nic/qos/offload_contexts.h"
 #include "nic/qos/partitions.h"
 #include "nic/rss.h"
 #include "nic/rx_queue.h"
@@ -79,7 +80,20 @@ class Vf final : public pcie::Function {
   void fault(VfFault fault);
   void cause(unsigned queue, QueueDirection direction);
   void hold_memory(std::uint32_t bytes) { memory_.hold(index_, bytes); }
-  void release_memory(std::uint64_t bytes) { memory_.release(index_, bytes); }
+  void release_memory(std::uint64_t bytes) {
+    memory_.release(index_, bytes);
+    if (memory_waiters_ != 0) [[unlikely]]
+      wake_for_memory();
+  }
+  // Offloads keep their state in the partition, too.
+  [[nodiscard]] qos::OffloadContexts& contexts() { return contexts_; }
+  void give_back_context(qos::ContextKind kind) {
+    contexts_.give_back(kind);
+    if (memory_waiters_ != 0) [[unlikely]]
+      wake_for_memory();
+  }
+  // Makes this transmit queue ready when there may be room in the partition.
+  void wait_for_memory(unsigned queue) { memory_waiters_ |= 1u << queue; }
   // Where frames go in turns, a function may send what its turn allows; elsewhere anything.
   static constexpr std::int64_t kNoTurns = std::int64_t{1} << 62;
   [[nodiscard]] bool may_send(std::uint32_t bytes) const { return bytes <= allowance_; }
@@ -156,6 +170,7 @@ class Vf final : public pcie::Function {
   [[nodiscard]] Admission choose_queue(Frame& frame);
   void place(const Frame& frame, const Admission& admission, FrameSource& source);
   void forget_kept();
+  void wake_for_memory();
   [[nodiscard]] std::uint32_t read_register(std::uint8_t bar, std::uint64_t offset);
   void write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value);
 
@@ -175,6 +190,8 @@ class Vf final : public pcie::Function {
   std::uint32_t ring_get(std::uint32_t i);
   template <auto Field, unsigned Shift>
   std::uint32_t statistic(std::uint32_t);
+  std::uint32_t read_page_table(std::uint32_t word);
+  void refuse_page_table(std::uint32_t, std::uint32_t) { drop(VfDrop::page_table_write); }
   std::uint32_t read_links(std::uint32_t);
   std::uint32_t read_free_timer(std::uint32_t);
   std::uint32_t read_split_types(std::uint32_t) { return split_types_; }
@@ -185,10 +202,12 @@ class Vf final : public pcie::Function {
   Engine& engine_;
   pcie::DmaPort& port_;
   qos::Partitions& memory_;
+  std::uint16_t index_;
   qos::Limiter* limiter_ = nullptr;  // null: nothing is refused for its rate
+  qos::OffloadContexts contexts_;
+  std::uint32_t memory_waiters_ = 0;  // bit i: transmit queue i
   std::int64_t allowance_ = kNoTurns;
   std::unique_ptr<RxStore> store_;  // null: frames go straight to the queues
-  std::uint16_t index_;
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;
   std::array<std::unique_ptr<RxQueue>, kQueues> rx_;

@@ -33,6 +33,11 @@ struct VfAdmin::Map {
       {reg::kVfDropped, 1, 4, "VF_DROPPED", &A::read_dropped},
       {reg::kVfSpoofed, 1, 4, "VF_SPOOFED", &A::read_spoofed},
       {reg::kVfDmaFaults, 1, 4, "VF_DMA_FAULTS", &A::read_dma_faults},
+      {reg::kVfRefusedRate, 1, 4, "VF_REFUSED_RATE", &A::read_refused_rate},
+      {reg::kVfRefusedMemory, 1, 4, "VF_REFUSED_MEMORY", &A::read_refused_memory},
+      {reg::kVfMemoryHeld, 1, 4, "VF_MEMORY_HELD", &A::read_memory_held},
+      {reg::kVfMemoryLent, 1, 4, "VF_MEMORY_LENT", &A::read_memory_lent},
+      {reg::kVfMemoryPending, 1, 4, "VF_MEMORY_PENDING", &A::read_memory_pending},
       {reg::kVfCounterClear, 1, 4, "VF_COUNTER_CLEAR", nullptr, &A::write_counter_clear},
   }));
 };
@@ -177,6 +182,23 @@ std::uint32_t VfAdmin::read_dma_faults(std::uint32_t) {
        fault = static_cast<VfFault>(static_cast<int>(fault) + 1))
     refused += vf_.faults()[fault];
   return static_cast<std::uint32_t>(refused);
+}
+std::uint32_t VfAdmin::read_refused_rate(std::uint32_t) {
+  const auto& drops = vf_.drops();
+  return static_cast<std::uint32_t>(drops[VfDrop::rx_over_rate] + drops[VfDrop::rx_over_packet_rate] +
+                                    drops[VfDrop::rx_over_cost]);
+}
+std::uint32_t VfAdmin::read_refused_memory(std::uint32_t) {
+  return static_cast<std::uint32_t>(vf_.drops()[VfDrop::rx_no_memory]);
+}
+std::uint32_t VfAdmin::read_memory_held(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().memory().held(vf_.index()));
+}
+std::uint32_t VfAdmin::read_memory_lent(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().memory().lent(vf_.index()));
+}
+std::uint32_t VfAdmin::read_memory_pending(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().memory().pending(vf_.index()));
 }
 void VfAdmin::write_counter_clear(std::uint32_t, std::uint32_t) {
   vf_.clear_counters();

@@ -49,6 +49,11 @@ class VfAdmin {
   std::uint32_t read_dropped(std::uint32_t);
   std::uint32_t read_spoofed(std::uint32_t);
   std::uint32_t read_dma_faults(std::uint32_t);
+  std::uint32_t read_refused_rate(std::uint32_t);
+  std::uint32_t read_refused_memory(std::uint32_t);
+  std::uint32_t read_memory_held(std::uint32_t);
+  std::uint32_t read_memory_lent(std::uint32_t);
+  std::uint32_t read_memory_pending(std::uint32_t);
   void write_counter_clear(std::uint32_t, std::uint32_t);
 
   Engine& engine_;

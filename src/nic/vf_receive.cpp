@@ -168,6 +168,7 @@ bool Vf::deliver_kept() {
   else
     drop(admission.reason);
   memory_.settle();
+  if (memory_waiters_ != 0) wake_for_memory();
   store_->pop();
   return true;
 }
@@ -183,7 +184,7 @@ void Vf::stop_keeping() {
 
 void Vf::forget_kept() {
   if (store_ == nullptr) return;
-  memory_.release(index_, store_->clear());
+  release_memory(store_->clear());
 }
 
 }  // namespace ladon::nic

@@ -132,6 +132,8 @@ struct Vf::Map {
         {reg::kMrqc, 1, 4, "VFMRQC", &Vf::get<&Vf::rss_, &Rss::types>, &Vf::set<&Vf::rss_, &Rss::set_types>},
         {reg::kRssKey, 10, 4, "VFRSSRK", &Vf::get<&Vf::rss_, &Rss::key_word>,
          &Vf::set<&Vf::rss_, &Rss::set_key_word>},
+        {reg::kPageTable, 2 * reg::kPageExtents, 4, "PAGE_TABLE", &Vf::read_page_table,
+         &Vf::refuse_page_table},
         {reg::kReta, 16, 4, "VFRETA", &Vf::get<&Vf::rss_, &Rss::table_word>,
          &Vf::set<&Vf::rss_, &Rss::set_table_word>},
     });
@@ -216,6 +218,10 @@ void Vf::write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t va
 
 void Vf::write_control(std::uint32_t, std::uint32_t value) {
   if ((value & reg::kControlReset) != 0) reset();
+}
+
+std::uint32_t Vf::read_page_table(std::uint32_t word) {
+  return engine_.page_tables().word(index_, word);
 }
 
 std::uint32_t Vf::read_links(std::uint32_t) {

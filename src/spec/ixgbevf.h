@@ -43,6 +43,13 @@ inline constexpr std::uint32_t kGoodPacketsReceived = 0x101C, kGoodOctetsReceive
                                kGoodOctetsSentHigh = 0x2024;
 inline constexpr std::uint32_t kMrqc = 0x3000, kRssKey = 0x3100, kReta = 0x3200;
 
+// Ours, in a hole of the register block that neither of the controllers has anything in and no driver
+// touches: the function's page translation table, read-only. Sixteen extents of pages of the device's packet
+// memory that are behind its partition: of extent i at + 8 i the first page, at + 8 i + 4 how many, [31]
+// valid.
+inline constexpr std::uint32_t kPageTable = 0x3400, kPageExtents = 16, kPageValid = 1u << 31,
+                               kPageBytes = 4096;
+
 // Mailbox messages (word 0, low 16 bits) and flags.
 inline constexpr std::uint32_t kMessageReset = 0x01, kMessageSetMac = 0x02, kMessageSetMulticast = 0x03,
                                kMessageSetVlan = 0x04, kMessageSetMaxFrame = 0x05, kMessageSetMacVlan = 0x06,

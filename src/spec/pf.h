@@ -22,6 +22,12 @@ inline constexpr std::uint32_t kCause = 0x0020;  // W1C
 inline constexpr std::uint32_t kMask = 0x0024;   // RW
 inline constexpr std::uint32_t kCauseMailbox = 1u << 0, kCauseFault = 1u << 1, kCauseLink = 1u << 2,
                                kCauseFlr = 1u << 3;
+// What the device takes on in each direction, in 1000 bits a second; 0: what it is able to. A write that is
+// less than what is guaranteed already changes nothing.
+inline constexpr std::uint32_t kRateUnit = 1000;
+inline constexpr std::uint32_t kCapacityReceive = 0x0040, kCapacityTransmit = 0x0044;
+inline constexpr std::uint32_t kMemoryPool = 0x0048,  // RO, bytes of packet memory (at most 4 GiB - 1)
+    kMemoryFree = 0x004C;                             // RO, bytes of it that nobody is guaranteed
 // One bit a VF, two words (VF 0..31, 32..63).
 inline constexpr std::uint32_t kMailboxPending = 0x0028;  // RO, cleared by acknowledging the VF's mailbox
 inline constexpr std::uint32_t kFlrPending = 0x0030;      // W1C: this VF was reset (FLR or VFCTRL.RST)
@@ -66,6 +72,34 @@ inline constexpr std::uint32_t kVfReceivedPackets = 0x80, kVfReceivedBytes = 0x8
                                kVfSentPackets = 0x8C, kVfSentBytes = 0x90 /* low, high */,
                                kVfDropped = 0x98 /* sum of all reasons */, kVfSpoofed = 0x9C,
                                kVfDmaFaults = 0xA0, kVfCounterClear = 0xA4 /* W */;
+inline constexpr std::uint32_t kVfRefusedRate = 0xA8,  // RO: received frames above bits, packets or cost
+    kVfRefusedMemory = 0xAC,                     // RO: received frames that the partition had no room for
+    kVfMemoryHeld = 0xB0, kVfMemoryLent = 0xB4,  // RO, bytes: in the partition; of them beyond its guarantee
+    kVfMemoryPending = 0xB8;  // RO, bytes: of a change of the partition that still waits for memory to drain
+
+// Service levels, a window: kLevelLoad shows a VF's level in the fields; kLevelApply makes the fields that
+// VF's level, whole or not at all, and kLevelResult says which. A rate without a maximum (0) is not limited;
+// a burst of 0 is the device's default. Scrubbing a VF takes all of its level but the partition.
+inline constexpr std::uint32_t kLevel = 0x5000, kLevelSize = 0x80;
+inline constexpr std::uint32_t kLevelCommand = 0x00;  // W: [5:0] VF, with one of
+inline constexpr std::uint32_t kLevelLoad = 1u << 8, kLevelApply = 1u << 9;
+inline constexpr std::uint32_t kLevelResult = 0x04;  // RO: nic::qos::LevelError of the last command
+inline constexpr std::uint32_t kLevelWanted = 0x08,
+                               kLevelLeft = 0x0C;  // RO: of a refusal, in the field's units
+// Fields, RW. Of each rate: guaranteed, maximum, burst.
+inline constexpr std::uint32_t kLevelReceive = 0x10,  // 1000 bits a second; burst in bytes
+    kLevelReceivePackets = 0x20,                      // packets a second; packets
+    kLevelReceiveCost = 0x30,  // units of processing a second (doc/hardware/nic.md); units
+    kLevelTransmit = 0x40;     // 1000 bits a second; burst in bytes
+inline constexpr std::uint32_t kRateGuaranteed = 0x0, kRateMost = 0x4, kRateBurst = 0x8;
+inline constexpr std::uint32_t kLevelReceiveTurns = 0x50,
+                               kLevelTransmitTurns = 0x54;  // [7:0] priority, [31:16] weight
+inline constexpr std::uint32_t kLevelMemory = 0x58,
+                               kLevelMemoryMost = 0x5C;  // bytes: guaranteed; with what is lent
+
+// Page translation tables, one a VF, as spec/ixgbevf.h has them (kPageTable): W by the management software
+// alone. An extent becomes valid only if all of it is packet memory and in nobody's table.
+inline constexpr std::uint32_t kPageTables = 0xA000, kPageTableStride = 0x80;
 // Additional MAC filters (beyond each VF's own).
 inline constexpr std::uint32_t kFilters = 0x8000, kFilterStride = 0x10, kFilterCount = 128;
 inline constexpr std::uint32_t kFilterMacLow = 0x00, kFilterMacHigh = 0x04;  // high [15:0]

@@ -30,7 +30,7 @@ std::uint64_t least_burst(Measure measure, std::uint32_t largest_frame) {
 std::optional<LevelRefusal> refuse_range(const RateRange& range, Measure measure,
                                          std::uint32_t largest_frame) {
   if (range.limits() && range.most < range.guaranteed)
-    return LevelRefusal{LevelError::maximum_below_guarantee, range.most, range.guaranteed};
+    return LevelRefusal{LevelError::maximum_below_guarantee};
   if (range.burst == 0) return std::nullopt;
   const std::uint64_t least = least_burst(measure, largest_frame);
   if (range.burst < least) return LevelRefusal{LevelError::burst_below_frame, range.burst, least};

@@ -65,7 +65,7 @@ enum class LevelError : std::uint8_t {
 
 struct LevelRefusal {
   LevelError error = LevelError::none;
-  std::uint64_t wanted = 0, left = 0;  // in the units of what is short or out of range
+  std::uint64_t wanted = 0, left = 0;  // in the units of what is short or out of range; 0 where nothing is
 };
 
 // `largest_frame` in bytes. nullopt: the level can be promised.

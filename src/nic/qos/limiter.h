@@ -20,9 +20,9 @@ struct Load {
   std::uint32_t cost = 0;
 };
 
-// What the device does for a frame, in units of its own: 8 for the frame, 8 for each descriptor (one for every
-// 2 KiB), 1 for every 16 bytes that it moves and 1 for every 16 that it sums. A property of this device, stated
-// in doc/hardware/nic.md.
+// What the device does for a frame, in units of its own: 8 for the frame, 8 for each descriptor (one for
+// every 2 KiB), 1 for every 16 bytes that it moves and 1 for every 16 that it sums. A property of this
+// device, stated in doc/hardware/nic.md.
 [[nodiscard]] constexpr std::uint32_t cost_of(std::uint32_t bytes, bool verified) {
   const std::uint32_t lines = (bytes + 15) / 16;
   return 8 + 8 * ((bytes + 2047) / 2048) + (verified ? 2 * lines : lines);

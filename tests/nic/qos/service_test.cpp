@@ -1,6 +1,8 @@
 // Service levels on a whole device: what is refused, what waits, and that nobody else notices.
 #include <gmock/gmock.h>
 
+#include <random>
+
 #include "nic/station.h"
 
 namespace ladon::nic::testing {
@@ -127,8 +129,8 @@ TEST_F(Service, TransmitIsHeldToItsMaximum) {
   change(0, [](auto& level) { level.transmit = {.most = 80 * kMegabit, .burst = 10'000}; });
   for (int i = 0; i < 30; ++i) ASSERT_TRUE(send(0, frame(0, 1, 1000)));
   EXPECT_EQ(read_all(1), 10u);
-  // They are not lost: they wait in the ring, and the device says when to look again: once to learn how long the
-  // next frame is, and once to send it.
+  // They are not lost: they wait in the ring, and the device says when to look again: once to learn how long
+  // the next frame is, and once to send it.
   const Instant start = rig.clock().now();
   std::size_t sent = 0;
   for (int looks = 0; looks < 2; ++looks) {
@@ -176,11 +178,29 @@ TEST_F(Service, SegmentsWaitOneByOne) {
   EXPECT_EQ(first + read_all(1), 20u);
 }
 
+// A packet that is being cut holds its context, and gives it back.
+TEST_F(Service, SegmentationNeedsAContextInThePartition) {
+  change(0, [](auto& level) { level.memory = {.guaranteed = 9800, .most = 9800}; });
+  EXPECT_EQ(rig.nic().packet_memory().size(0).most / 16 / 512, 1u);
+  client::FrameSpec spec = from_to(0, 1);
+  spec.carries = client::Carries::tcp;
+  spec.transport_checksum = false;
+  spec.payload = 5000;
+  client::TxOffload offload;
+  offload.ip_checksum = offload.l4_checksum = offload.segment = true;
+  offload.transport_length = 20;
+  offload.segment_size = 1000;
+  ASSERT_TRUE(send(0, client::make_frame(spec), offload));
+  EXPECT_EQ(read_all(1), 5u);
+  EXPECT_EQ(rig.nic().packet_memory().held(0), 0u);
+}
+
 // The device's own limit is shared by weight, and what is promised is kept.
 class Shares : public Service {
  protected:
   Shares() : Service(4) {}
-  // Everybody sends to function 3 without a pause while `time` passes in steps of 20 us; bits a second each got.
+  // Everybody sends to function 3 without a pause while `time` passes in steps of 20 us; bits a second each
+  // got.
   std::vector<double> flood(Duration time, std::size_t bytes = 1000) {
     std::vector<double> bits(3);
     const Instant start = rig.clock().now();
@@ -277,6 +297,45 @@ TEST_F(Shares, TheReceiveLimitIsSharedByGuaranteeAndWeight) {
   EXPECT_GE(bits[0], 0.99 * 100 * kMegabit);
   EXPECT_NEAR((bits[0] + bits[1] + bits[2]) / (200 * kMegabit), 1.0, 0.01);
   EXPECT_GT(bits[1], 2 * bits[2]);
+}
+
+// Levels change at random while everybody sends: every frame arrives or is counted as dropped, and the
+// accounts are empty in the end.
+TEST_F(Shares, LevelsMayChangeAtAnyTime) {
+  std::minstd_rand random(5);
+  const auto pick = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
+  std::uint64_t sent = 0, got = 0;
+  for (int step = 0; step < 3000; ++step) {
+    const auto vf = static_cast<std::uint16_t>(pick(3));
+    if (pick(20) == 0) {
+      qos::ServiceLevel level;
+      if (pick(2) == 0) level.receive = {.guaranteed = pick(50) * kMegabit, .most = 50 * kMegabit};
+      if (pick(2) == 0) level.transmit = {.most = (1 + pick(900)) * kMegabit};
+      level.transmit_turns = {.priority = static_cast<std::uint8_t>(pick(8)),
+                              .weight = static_cast<std::uint16_t>(1 + pick(100))};
+      level.memory.guaranteed = 10'000 + pick(100'000);
+      level.memory.most = level.memory.guaranteed + pick(100'000);
+      EXPECT_FALSE(rig.nic().set_level(vf, level));
+    }
+    if (pick(50) == 0) {
+      const Capacity capacity{.receive = pick(2) * kGigabit, .transmit = pick(2) * kGigabit};
+      EXPECT_TRUE(rig.nic().set_capacity(capacity));
+    }
+    rig.driver(vf).tx().reclaim();
+    sent += rig.driver(vf).tx().send(frame(vf, 3, 60 + pick(1400))) ? 1 : 0;
+    if (pick(3) == 0) rig.settle();
+    if (pick(5) == 0) got += read_all(3);
+    rig.clock().advance(Duration(pick(20'000)));
+  }
+  ASSERT_TRUE(rig.nic().set_capacity({}));
+  for (std::uint16_t vf = 0; vf < 3; ++vf) change(vf, [](auto& level) { level.transmit = {}; });
+  for (int i = 0; i < 10; ++i) {
+    rig.settle();
+    got += read_all(3);
+  }
+  EXPECT_EQ(sent, got + rig.nic().drops(3).total());
+  EXPECT_GT(got, 2000u);
+  for (std::uint16_t vf = 0; vf < 4; ++vf) EXPECT_EQ(rig.nic().packet_memory().held(vf), 0u);
 }
 
 TEST_F(Shares, AResetOfTheDeviceEndsItAll) {
