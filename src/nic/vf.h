@@ -167,7 +167,7 @@ class Vf final : public pcie::Function {
   [[nodiscard]] bool within_rate(const Frame& frame, VfDrop& reason);
   void count_against_rate(const Frame& frame);
   [[nodiscard]] bool welcome(const Frame& frame, VfDrop& reason);
-  [[nodiscard]] Admission choose_queue(Frame& frame);
+  [[nodiscard]] bool choose_queue(Frame& frame, Admission& result);
   void place(const Frame& frame, const Admission& admission, FrameSource& source);
   void forget_kept();
   void wake_for_memory();

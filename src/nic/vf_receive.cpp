@@ -41,52 +41,53 @@ VfDrop over_rate(qos::Measure measure) {
   limiter_->take(limiter_->judge(load, engine_.now()), load);
 }
 
-inline bool Vf::welcome(const Frame& frame, VfDrop& reason) {
+// The next three are the whole of the usual path, which is why they are inlined there in any case.
+
+[[gnu::always_inline]] inline bool Vf::welcome(const Frame& frame, VfDrop& reason) {
   if (frame.length > policy_.max_frame) {
     reason = VfDrop::rx_too_long;
     return false;
   }
-  if ((frame.tagged || policy_.has_port_vlan()) && !takes_tag(frame)) [[unlikely]] {
-    reason = VfDrop::rx_vlan;
-    return false;
+  if (frame.tagged || policy_.has_port_vlan()) [[unlikely]] {
+    if (!takes_tag(frame)) {
+      reason = VfDrop::rx_vlan;
+      return false;
+    }
   }
   // Before any of its bytes is looked at: a frame that is refused here has cost next to nothing.
   return limiter_ == nullptr || within_rate(frame, reason);
 }
 
-inline Vf::Admission Vf::choose_queue(Frame& frame) {
-  Admission result;
+[[gnu::always_inline]] inline bool Vf::choose_queue(Frame& frame, Admission& result) {
   describe(frame);
   unsigned queue = 0;
   if (rss_.enabled()) {
     result.rss = rss_.hash(headers_of(frame), frame.head);
     if (result.rss.type != offload::RssType::none) queue = rss_.queue(result.rss.hash);
   }
-  if (rx_[queue]->live())
-    result.queue = rx_[queue].get();
-  else
+  if (!rx_[queue]->live()) {
     result.reason = VfDrop::rx_disabled;
-  return result;
+    return false;
+  }
+  result.queue = rx_[queue].get();
+  return true;
 }
 
 Vf::Admission Vf::admit(Frame& frame) {
-  VfDrop reason{};
-  if (!welcome(frame, reason)) return {.reason = reason};
-  Admission result = choose_queue(frame);
-  if (result.queue == nullptr) return result;
+  Admission result;
+  if (!welcome(frame, result.reason) || !choose_queue(frame, result)) return result;
   const std::uint32_t length = frame.length + (frame.tagged ? kTagBytes : 0);
-  if (!memory_.fits(index_, length)) return {.reason = VfDrop::rx_no_memory};
+  if (!memory_.fits(index_, length)) {
+    result.queue = nullptr;
+    result.reason = VfDrop::rx_no_memory;
+    return result;
+  }
   result.room = result.queue->room(length);
   return result;
 }
 
-void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
-  if (limiter_ != nullptr) [[unlikely]]
-    count_against_rate(frame);
-  place(frame, admission, source);
-}
-
-inline void Vf::place(const Frame& frame, const Admission& admission, FrameSource& source) {
+[[gnu::always_inline]] inline void Vf::place(const Frame& frame, const Admission& admission,
+                                             FrameSource& source) {
   RxQueue& queue = *admission.queue;
   RxQueue::Completion completion{.info = frame.info | static_cast<std::uint32_t>(admission.rss.type),
                                  .hash = admission.rss.hash,
@@ -107,6 +108,12 @@ inline void Vf::place(const Frame& frame, const Admission& admission, FrameSourc
   statistics_.received_bytes += frame.length;
   if ((frame.head[0] & std::byte{1}) != std::byte{0}) ++statistics_.received_multicast;
   engine_.tap(TapPoint::vf_received, index_, frame);
+}
+
+void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
+  if (limiter_ != nullptr) [[unlikely]]
+    count_against_rate(frame);
+  place(frame, admission, source);
 }
 
 // Membership in the frame's VLAN. Tag 0 is a priority without a VLAN (IEEE 802.1Q 6.9).
@@ -148,8 +155,8 @@ bool Vf::deliver_kept() {
   if (source.outstanding() != 0 && !source.can_stage()) return false;
   Frame frame = store_->front();
   const std::uint32_t charge = store_->front_charge();
-  Admission admission = choose_queue(frame);
-  if (admission.queue != nullptr) {
+  Admission admission;
+  if (choose_queue(frame, admission)) {
     admission.room = admission.queue->room(charge);
     if (admission.room == RxQueue::Room::wait ||
         (admission.room == RxQueue::Room::none && !admission.queue->drops_without_buffer())) {
