@@ -166,7 +166,7 @@ std::optional<Scheduler::Turn> Scheduler::next(Instant now) {
   const bool starved = starving_ != 0;
   const bool owed = !starved && !guaranteed_.empty();
   const auto priority =
-      static_cast<std::uint8_t>(starved ? std::countr_zero(starving_) : std::bit_width(classes_) - 1);
+      static_cast<std::uint8_t>(starved ? std::countr_zero(starving_) : 31 - std::countl_zero(classes_));
   const std::uint16_t id = owed ? guaranteed_.front() : front_of(priority);
   Flow& flow = flows_[id];
   head_ = flow.head;

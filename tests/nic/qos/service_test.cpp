@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "fakes/count_allocations.h"
 #include "nic/station.h"
 
 namespace ladon::nic::testing {
@@ -297,6 +298,30 @@ TEST_F(Shares, TheReceiveLimitIsSharedByGuaranteeAndWeight) {
   EXPECT_GE(bits[0], 0.99 * 100 * kMegabit);
   EXPECT_NEAR((bits[0] + bits[1] + bits[2]) / (200 * kMegabit), 1.0, 0.01);
   EXPECT_GT(bits[1], 2 * bits[2]);
+}
+
+// Neither metering nor turns nor keeping takes memory from the heap.
+TEST_F(Shares, NoFrameAllocates) {
+  ASSERT_TRUE(rig.nic().set_capacity({.receive = kGigabit, .transmit = kGigabit}));
+  change(0, [](auto& level) { level.transmit = {.guaranteed = kMegabit, .most = 100 * kMegabit}; });
+  change(3, [](auto& level) {
+    level.receive = {.guaranteed = kMegabit, .most = 500 * kMegabit};
+    level.receive_cost = {.most = kGigabit};
+  });
+  std::size_t allocations = 0;
+  for (int step = 0; step < 200; ++step) {
+    for (std::uint16_t vf = 0; vf < 3; ++vf) {
+      rig.driver(vf).tx().reclaim();
+      (void)rig.driver(vf).tx().send(frame(vf, 3, 1000));
+    }
+    rig.clock().advance(std::chrono::microseconds(20));
+    const std::size_t before = fakes::allocations;
+    rig.nic().poll();
+    allocations += fakes::allocations - before;
+    read_all(3);
+  }
+  EXPECT_GT(rig.nic().statistics(3).received_packets, 300u);
+  EXPECT_EQ(allocations, 0u);
 }
 
 // Levels change at random while everybody sends: every frame arrives or is counted as dropped, and the
