@@ -74,7 +74,8 @@ bool bring_up(RunningGuest& guest) {
   return comes_true(guest, "[ \"$(cat /sys/class/net/eth0/operstate)\" = up ]", std::chrono::seconds(20));
 }
 
-Parts cast(std::vector<RunningGuest>& guests, RunningGuest& attacker) {
+Parts cast(std::vector<RunningGuest>& guests, RunningGuest& attacker,
+           const std::vector<const RunningGuest*>& shut) {
   Parts parts{.attacker = &attacker};
   const auto domain = [](const RunningGuest& guest) { return guest.place->placed.domain; };
   for (RunningGuest& guest : guests) {
@@ -87,7 +88,9 @@ Parts cast(std::vector<RunningGuest>& guests, RunningGuest& attacker) {
       parts.stranger = &guest;
     }
     // Not the sibling, whose address and registers are what attackers are after.
-    if (same_nic && (parts.helper == nullptr || parts.helper == parts.sibling)) parts.helper = &guest;
+    if (same_nic && std::ranges::find(shut, &guest) == shut.end() &&
+        (parts.helper == nullptr || parts.helper == parts.sibling))
+      parts.helper = &guest;
   }
   return parts;
 }

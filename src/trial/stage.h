@@ -36,7 +36,9 @@ struct Parts {
   RunningGuest* helper =
       nullptr;  // a guest with a VF of the same NIC: what the attacker receives comes from it
 };
-[[nodiscard]] Parts cast(std::vector<RunningGuest>& guests, RunningGuest& attacker);
+// `shut`: whose VFs are in quarantine; from them comes no help.
+[[nodiscard]] Parts cast(std::vector<RunningGuest>& guests, RunningGuest& attacker,
+                         const std::vector<const RunningGuest*>& shut);
 
 class Stage {
  public:

@@ -94,7 +94,7 @@ struct Trial {
     without.push_back(&attacker);
     auto talk = Talk::start(runner, others(guests, without));
     if (!talk) return give_up(talk.error());
-    auto stage = Stage::set(runner, witness, log, cast(guests, attacker));
+    auto stage = Stage::set(runner, witness, log, cast(guests, attacker, shut));
     if (!stage) return give_up(stage.error());
     std::size_t next = first;
     for (; next < options.attacks.size() && !options.stopped() && stage->ready(); ++next) {
