@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 #include "trial/evidence.h"
 #include "trial/policies.h"
@@ -34,9 +35,9 @@ std::vector<RunningGuest*> attackers(Guests& guests) {
                          return other.place->placed.domain == guest->place->placed.domain;
                        }) < 2;
     static constexpr std::array kByPolicy = {1, 0, 2};  // log, reset, quarantine
-    return std::pair(alone, kByPolicy[static_cast<std::size_t>(policy_of(*guest))]);
+    return std::tuple(alone, kByPolicy[static_cast<std::size_t>(policy_of(*guest))], guest);
   };
-  std::ranges::stable_sort(all, {}, worse);
+  std::ranges::sort(all, {}, worse);
   return all;
 }
 
