@@ -95,9 +95,11 @@ std::string what_carries(const MatrixRow& row) {
 std::vector<const MatrixRow*> in_order(const Matrix& matrix) {
   std::vector<const MatrixRow*> rows;
   for (const MatrixRow& row : matrix.rows) rows.push_back(&row);
-  std::ranges::stable_sort(rows, {}, [](const MatrixRow* row) {
+  // Last of all the catalogue's order, which is theirs in memory.
+  std::ranges::sort(rows, {}, [&](const MatrixRow* row) {
     const Control& control = row->attack->control;
-    return std::tuple(row->attack->by, control.mutant != Mutant::none, control.off.size(), control.off.bits);
+    return std::tuple(row->attack->by, control.mutant != Mutant::none, control.off.size(), control.off.bits,
+                      row - matrix.rows.data());
   });
   return rows;
 }

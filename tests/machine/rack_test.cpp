@@ -143,5 +143,28 @@ TEST_F(Rack2, AnUnmapIsAnsweredOnlyWhenTheMemoryIsOutOfReach) {
   EXPECT_TRUE(rack.run_until([&] { return answered; }));
 }
 
+// An IOTLB that is emptied in batches is emptied though nothing else happens.
+TEST(RackMemory, ADeferredUnmapEndsWithoutAnybodysHelp) {
+  std::string yaml = kTwoHosts;
+  const std::string host = "name: ch1\n";
+  yaml.replace(yaml.find(host), host.size(), host + "    iommu: {invalidation: deferred}\n");
+  RunningRack rack(yaml);
+  ASSERT_TRUE(rack.wait_assigned());
+  auto guest = rack.client(kVmA);
+  const auto is_stale = [&] {
+    const auto tables = rack.machine().fabric().tables();
+    return std::ranges::any_of(tables->hosts[1]->iommu->devices, [](const iommu::Device& device) {
+      return !device.domain->stale.mappings().empty();
+    });
+  };
+  bool answered = false;
+  rack.machine().guests()[kVmA].slot->dma_unmap(Range<Gpa>::of(Gpa(0), guest->memory.memory.size()).value(),
+                                                [&](vfio::Status status) {
+                                                  answered = status.has_value();
+                                                  EXPECT_TRUE(is_stale());
+                                                });
+  EXPECT_TRUE(rack.run_until([&] { return answered && !is_stale(); }));
+}
+
 }  // namespace
 }  // namespace ladon::machine
