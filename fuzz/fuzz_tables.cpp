@@ -12,16 +12,16 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace ladon::fuzz;
   constexpr int kMostSteps = 64;
-  Input input(bytes, size);
-  tables::Rack rack(input);
+  tables::Script script(bytes, size);
+  tables::Rack rack(script);
   tables::Prober prober(rack);
-  for (int i = 0; i < kMostSteps && !input.empty(); ++i) {
-    if (input.peek() >= 0xC0) {
-      (void)input.u8();
-      prober.any(input);
+  for (int i = 0; i < kMostSteps && !script.empty(); ++i) {
+    if (script.peek() >= 0xC0) {
+      (void)script.u8();
+      prober.any(script);
       continue;
     }
-    rack.step(input);
+    rack.step(script);
     prober.after_step();
   }
   prober.sweep();

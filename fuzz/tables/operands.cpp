@@ -7,7 +7,7 @@ namespace rig = fabric::test;
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint8_t kAny = 0xFF;
+constexpr std::uint8_t kAny = 0xFF, kBehind = 0xFE;
 
 constexpr std::array<std::uint64_t, 24> kPlaces{0,
                                                 rig::kDram,
@@ -36,29 +36,32 @@ constexpr std::array<std::uint64_t, 24> kPlaces{0,
 
 }  // namespace
 
-std::uint64_t address(Input& input) {
-  const std::uint8_t place = input.u8();
-  if (place == kAny) return input.u64();
-  const auto pages = static_cast<std::int8_t>(input.u8());
+std::uint64_t address(Script& script) {
+  const std::uint8_t place = script.u8();
+  if (place == kAny) return script.u64();
+  if (place == kBehind) return script.behind;
+  const auto pages = static_cast<std::int8_t>(script.u8());
   return kPlaces[place % kPlaces.size()] + static_cast<std::uint64_t>(std::int64_t{pages}) * kPage;
 }
 
-std::uint64_t length(Input& input) {
-  const std::uint8_t pages = input.u8();
-  if (pages == kAny) return input.u64();
+std::uint64_t length(Script& script) {
+  const std::uint8_t pages = script.u8();
+  if (pages == kAny) return script.u64();
   // Pages, and from 0xE0 on powers of two up to the whole of a DMA BAR.
   return pages < 0xE0 ? pages * kPage : kPage << (pages - 0xE0);
 }
 
-Span span(Input& input) {
-  const std::uint64_t first = address(input), bytes = length(input);
+Span span(Script& script) {
+  const std::uint64_t first = address(script), bytes = length(script);
   const std::uint64_t last = bytes == 0 ? first : first + (bytes - 1);
-  return {first, last < first ? ~std::uint64_t{0} : last};
+  const Span made{first, last < first ? ~std::uint64_t{0} : last};
+  script.behind = made.last + 1;
+  return made;
 }
 
-pcie::Bdf requester(Input& input) {
-  const std::uint8_t which = input.u8();
-  if (which == kAny) return pcie::Bdf(input.u16());
+pcie::Bdf requester(Script& script) {
+  const std::uint8_t which = script.u8();
+  if (which == kAny) return pcie::Bdf(script.u16());
   constexpr unsigned kNicBus = 3 + kComputeHosts;
   const unsigned low = which & 7;
   switch (which >> 3 & 7) {
@@ -77,13 +80,13 @@ pcie::Bdf requester(Input& input) {
   }
 }
 
-pcie::AccessSet access(Input& input) {
+pcie::AccessSet access(Script& script) {
   // Read and write more often than the others.
-  return pcie::AccessSet{input.of(std::to_array<std::uint8_t>({3, 3, 3, 1, 2, 0}))};
+  return pcie::AccessSet{script.of(std::to_array<std::uint8_t>({3, 3, 3, 1, 2, 0}))};
 }
 
-pcie::Domain domain(Input& input) {
-  return pcie::Domain{static_cast<std::uint16_t>(input.below(kComputeHosts + 1))};
+pcie::Domain domain(Script& script) {
+  return pcie::Domain{static_cast<std::uint16_t>(script.below(kComputeHosts + 1))};
 }
 
 }  // namespace ladon::fuzz::tables

@@ -12,12 +12,18 @@ namespace ladon::fuzz::tables {
 
 inline constexpr unsigned kComputeHosts = 2;
 
-[[nodiscard]] std::uint64_t address(Input& input);
-[[nodiscard]] std::uint64_t length(Input& input);
+class Script : public Input {
+ public:
+  using Input::Input;
+  std::uint64_t behind = 0;  // the last stretch
+};
+
+[[nodiscard]] std::uint64_t address(Script& script);
+[[nodiscard]] std::uint64_t length(Script& script);
 // From the address on, as long as the length says; inside 64 bits.
-[[nodiscard]] Span span(Input& input);
-[[nodiscard]] pcie::Bdf requester(Input& input);
-[[nodiscard]] pcie::AccessSet access(Input& input);
-[[nodiscard]] pcie::Domain domain(Input& input);
+[[nodiscard]] Span span(Script& script);
+[[nodiscard]] pcie::Bdf requester(Script& script);
+[[nodiscard]] pcie::AccessSet access(Script& script);
+[[nodiscard]] pcie::Domain domain(Script& script);
 
 }  // namespace ladon::fuzz::tables

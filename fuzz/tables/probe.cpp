@@ -11,7 +11,7 @@ using pcie::Access;
 
 namespace {
 
-constexpr std::size_t kRemembered = 32, kPerStep = 6, kPerSweep = 64;
+constexpr std::size_t kRemembered = 32, kPerStep = 8, kPerSweep = 64;
 // Fewer never are too many for resolve().
 constexpr std::size_t kCrossings = 2;
 
@@ -158,18 +158,18 @@ void Prober::after_step() {
   }
 }
 
-void Prober::any(Input& input) {
+void Prober::any(Script& script) {
   const auto initiators = audit::initiators(tables());
-  const auto& who = initiators[input.below(initiators.size())];
-  const std::uint8_t form = input.u8();
-  auto access = audit::emitted_by(tables(), who, address(input) + input.below(5),
-                                  (form & 1) != 0 ? Access::read : Access::write);
-  access.length = input.of(std::to_array<std::uint32_t>({1, 4, 4, 8, 64, 4096, 0, 0xFFFF'FFFF}));
+  const auto& who = initiators[script.below(initiators.size())];
+  const std::uint8_t form = script.u8();
+  const std::uint64_t place = address(script), at = place + script.below(5);
+  auto access = audit::emitted_by(tables(), who, at, (form & 1) != 0 ? Access::read : Access::write);
+  access.length = script.of(std::to_array<std::uint32_t>({1, 4, 4, 8, 64, 4096, 0, 0xFFFF'FFFF}));
   if (audit::is_device(who)) {
-    if ((form & 2) != 0) access.rid.bdf = requester(input);
+    if ((form & 2) != 0) access.rid.bdf = requester(script);
     if ((form & 4) != 0) access.address = BusAddr(pcie::address_bits(access.address));
     if ((form & 8) != 0) access.pasid = 1;
-    if ((form & 16) != 0) access.data = input.u32();
+    if ((form & 16) != 0) access.data = script.u32();
   }
   const auto way = fabric::resolve(tables(), access);
   (void)compare(access, way);

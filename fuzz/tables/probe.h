@@ -17,9 +17,9 @@ class Prober {
 
   // What the step has touched, by some initiators in turn; and all that is remembered.
   void after_step();
-  // Any access, as the input says: it may lie about who it is.
-  void any(Input& input);
-  // Edges of all tables, by all initiators in turn; and the audit's answer, if the input wants it.
+  // Any access, as the script says: it may lie about who it is.
+  void any(Script& script);
+  // Edges of all tables, by all initiators in turn; and the audit's answer, if the script wants it.
   void sweep();
 
  private:

@@ -25,12 +25,22 @@ fabric::test::RigOptions options(std::uint8_t off, bool deferred) {
           .invalidation = deferred ? iommu::Invalidation::deferred : iommu::Invalidation::strict};
 }
 
+// A word of one of the blocks of registers, or any offset after 0xFF.
+std::uint32_t register_offset(Script& script) {
+  static constexpr auto kBlocks = std::to_array<std::uint32_t>(
+      {ntb::kLink, ntb::kOutbound, ntb::kInbound, ntb::kLutOutbound, ntb::kLutInbound, ntb::kDoorbellPeer,
+       ntb::kMsixTable, ntb::kScratchpads});
+  const std::uint8_t which = script.u8();
+  if (which == 0xFF) return script.u16() & 0xFFFCu;
+  return kBlocks[which % kBlocks.size()] + 4u * script.u8();
+}
+
 }  // namespace
 
 // What Rig's own bring-up has put into tables that cannot be read back.
-Rack::Rack(Input& input)
-    : off_(input.u8()),
-      how_(input.u8()),
+Rack::Rack(Script& script)
+    : off_(script.u8()),
+      how_(script.u8()),
       deferred_((how_ & 1) != 0),
       audited_((how_ & 2) != 0),
       rig_(options(off_, deferred_)) {
@@ -55,9 +65,9 @@ Rack::Rack(Input& input)
   read_configuration(rig_, model_);
 }
 
-void Rack::step(Input& input) {
+void Rack::step(Script& script) {
   touched_.clear();
-  using Step = void (Rack::*)(Input&);
+  using Step = void (Rack::*)(Script&);
   static constexpr auto kSteps = std::to_array<Step>(
       {&Rack::open_window,    &Rack::close_window, &Rack::set_lut,       &Rack::clear_lut,
        &Rack::write_register, &Rack::set_link,     &Rack::create_domain, &Rack::destroy_domain,
@@ -65,28 +75,29 @@ void Rack::step(Input& input) {
        &Rack::flush,          &Rack::route,        &Rack::unroute,       &Rack::map_vm,
        &Rack::unmap_vm,       &Rack::add_memory,   &Rack::remove_memory, &Rack::configure,
        &Rack::assign});
-  (this->*input.of(kSteps))(input);
+  (this->*script.of(kSteps))(script);
 }
 
 void Rack::touch(const Span& span) {
   touched_.insert(touched_.end(), {span.first, span.last, span.first - 1, span.last + 1});
 }
 
-std::uint32_t Rack::io_domain(Input& input, Domain domain) const {
+std::uint32_t Rack::io_domain(Script& script, Domain domain) const {
   // Numbers count from 1; 0 and one past the last have never been.
-  return static_cast<std::uint32_t>(input.below(created_[static_cast<std::size_t>(domain)] + 2));
+  return static_cast<std::uint32_t>(script.below(created_[static_cast<std::size_t>(domain)] + 2));
 }
 
 // ---- NTB
 
 // Fields, then the control register; accepted exactly if spec/ntb.h permits it beside what is enabled.
-void Rack::open_window(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  const bool outbound = input.flag();
-  const auto index = static_cast<std::uint32_t>(input.below(kNtbWindows + 1));
-  const std::uint8_t bar = input.of(std::to_array<std::uint8_t>({2, 2, 2, 1, 0, 7}));
-  const std::uint64_t offset = address(input), bytes = length(input), to = address(input);
-  const std::uint32_t granted = access(input).bits;
+void Rack::open_window(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  const bool outbound = script.flag();
+  const auto index = static_cast<std::uint32_t>(script.below(kNtbWindows + 1));
+  const std::uint8_t bar = script.of(std::to_array<std::uint8_t>({2, 2, 2, 1, 0, 7}));
+  const std::uint64_t offset = address(script), bytes = length(script), to = address(script);
+  script.behind = offset + bytes;
+  const std::uint32_t granted = access(script).bits;
   const NtbSide& side = outbound ? model_.ntbs[k].management : model_.ntbs[k].link;
   const auto reads = [&](std::uint32_t at) { return rig_.read_ntb(static_cast<unsigned>(k + 1), at); };
   const std::uint32_t base = (outbound ? ntb::kOutbound : ntb::kInbound) + index * ntb::kWindowStride;
@@ -104,19 +115,19 @@ void Rack::open_window(Input& input) {
   touch({to, to + bytes - 1});
 }
 
-void Rack::close_window(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  const bool outbound = input.flag();
-  rig_.close_window(static_cast<unsigned>(k + 1), outbound, static_cast<unsigned>(input.below(kNtbWindows)));
+void Rack::close_window(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  const bool outbound = script.flag();
+  rig_.close_window(static_cast<unsigned>(k + 1), outbound, static_cast<unsigned>(script.below(kNtbWindows)));
   read_ntb(rig_, model_, k);
 }
 
-void Rack::set_lut(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  const bool outbound = input.flag();
-  const auto index = static_cast<unsigned>(input.below(kNtbLut + 1));
-  const pcie::Bdf rid = requester(input);
-  const auto proxy = static_cast<std::uint8_t>(input.below(12));
+void Rack::set_lut(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  const bool outbound = script.flag();
+  const auto index = static_cast<unsigned>(script.below(kNtbLut + 1));
+  const pcie::Bdf rid = requester(script);
+  const auto proxy = static_cast<std::uint8_t>(script.below(12));
   const NtbSide before = outbound ? model_.ntbs[k].management : model_.ntbs[k].link;
   rig_.set_lut(static_cast<unsigned>(k + 1), outbound, index, rid, proxy);
   read_ntb(rig_, model_, k);
@@ -126,19 +137,19 @@ void Rack::set_lut(Input& input) {
   if (taken) require(after.lut == before.lut);
 }
 
-void Rack::clear_lut(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  const bool outbound = input.flag();
-  rig_.clear_lut(static_cast<unsigned>(k + 1), outbound, static_cast<unsigned>(input.below(kNtbLut)));
+void Rack::clear_lut(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  const bool outbound = script.flag();
+  rig_.clear_lut(static_cast<unsigned>(k + 1), outbound, static_cast<unsigned>(script.below(kNtbLut)));
   read_ntb(rig_, model_, k);
 }
 
 // Any register of either side. The link side's writes change no translation: NtbSide is read back on the
 // management side, so that read_ntb() and the probes say whether they did.
-void Rack::write_register(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  const bool link = input.flag();
-  const std::uint32_t offset = input.u16() & 0xFFFCu, value = input.u32();
+void Rack::write_register(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  const bool link = script.flag();
+  const std::uint32_t offset = register_offset(script), value = script.u32();
   const Ntb before = model_.ntbs[k];
   rig_.write_side(static_cast<unsigned>(k + 1), link, offset, value);
   read_ntb(rig_, model_, k);
@@ -151,17 +162,17 @@ void Rack::write_register(Input& input) {
           before.management.windows.size() == after.management.windows.size());
 }
 
-void Rack::set_link(Input& input) {
-  const std::size_t k = input.below(kComputeHosts);
-  rig_.write_ntb(static_cast<unsigned>(k + 1), ntb::kLink, input.flag() ? 1 : 0);
+void Rack::set_link(Script& script) {
+  const std::size_t k = script.below(kComputeHosts);
+  rig_.write_ntb(static_cast<unsigned>(k + 1), ntb::kLink, script.flag() ? 1 : 0);
   read_ntb(rig_, model_, k);
 }
 
-// All that makes a VF usable, so that a short input has somewhere to start.
-void Rack::assign(Input& input) {
-  const auto vf = static_cast<unsigned>(input.below(fabric::test::kVfs));
-  const auto k = static_cast<unsigned>(1 + input.below(kComputeHosts));
-  const auto slot = static_cast<unsigned>(input.below(kNtbWindows - 2));
+// All that makes a VF usable, so that a short script has somewhere to start.
+void Rack::assign(Script& script) {
+  const auto vf = static_cast<unsigned>(script.below(fabric::test::kVfs));
+  const auto k = static_cast<unsigned>(1 + script.below(kComputeHosts));
+  const auto slot = static_cast<unsigned>(script.below(kNtbWindows - 2));
   const pcie::Domain mh{0}, ch{static_cast<std::uint16_t>(k)};
   if (!rig_.fabric->rid(0, rig_.nic.index_of(vf)) || created_[0] >= 200 || created_[k] >= 200) return;
   const std::uint16_t rid = rig_.vf_rid(vf).bits, proxy = Rig::proxy_rid(slot).bits;
@@ -189,21 +200,21 @@ void Rack::assign(Input& input) {
 
 // ---- configuration space of any host
 
-void Rack::configure(Input& input) {
-  const Domain where = domain(input);
+void Rack::configure(Script& script) {
+  const Domain where = domain(script);
   static constexpr auto kFields = std::to_array<std::uint16_t>(
       {pci::kCommand, pci::kCommand, pci::kPrimaryBus, pci::kMemoryBase, pci::kPrefetchableBase,
        pci::kPrefetchableBaseUpper, pci::kPrefetchableLimitUpper, pci::kBar0, pci::kBar0 + 4, pci::kBar0 + 8,
        pci::kBar0 + 12, 0x100 + 0x48 + pci::kAcsControl});
-  const std::uint8_t which = input.u8();
+  const std::uint8_t which = script.u8();
   const auto bdf = which < 8    ? pcie::Bdf(2, which % (kComputeHosts + 1), 0)
                    : which < 10 ? pcie::Bdf(1, 0, 0)
                    : which < 12 ? pcie::Bdf(0, 1, 0)
                    : which < 16 ? pcie::Bdf(3u + which % (kComputeHosts + 1), 0, 0)
-                                : requester(input);
-  const std::uint8_t field = input.u8();
-  const std::uint16_t offset = field == 0xFF ? input.u16() & 0xFFC : kFields[field % kFields.size()];
-  const std::uint32_t value = input.u32();
+                                : requester(script);
+  const std::uint8_t field = script.u8();
+  const std::uint16_t offset = field == 0xFF ? script.u16() & 0xFFC : kFields[field % kFields.size()];
+  const std::uint32_t value = script.u32();
   rig_.fabric->config_write(where, bdf, offset, offset % 4 == 0 ? 4 : 2, value);
   read_configuration(rig_, model_);
   rig_.deliver();

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "fabric/rig.h"
-#include "input.h"
 #include "tables/model.h"
+#include "tables/operands.h"
 
 namespace ladon::fuzz::tables {
 
@@ -16,10 +16,10 @@ class Rack {
  public:
   // The first byte chooses the defences that are off; of the second, bit 0 deferred invalidation and bit 1
   // whether the audit is asked at the end.
-  explicit Rack(Input& input);
+  explicit Rack(Script& script);
 
-  // One step, as the input says.
-  void step(Input& input);
+  // One step, as the script says.
+  void step(Script& script);
 
   [[nodiscard]] fabric::test::Rig& rig() { return rig_; }
   [[nodiscard]] const Model& model() const { return model_; }
@@ -28,30 +28,30 @@ class Rack {
   [[nodiscard]] const std::vector<std::uint64_t>& touched() const { return touched_; }
 
  private:
-  void open_window(Input& input);
-  void close_window(Input& input);
-  void set_lut(Input& input);
-  void clear_lut(Input& input);
-  void write_register(Input& input);
-  void set_link(Input& input);
-  void create_domain(Input& input);
-  void destroy_domain(Input& input);
-  void attach(Input& input);
-  void detach(Input& input);
-  void map(Input& input);
-  void unmap(Input& input);
-  void flush(Input& input);
-  void route(Input& input);
-  void unroute(Input& input);
-  void map_vm(Input& input);
-  void unmap_vm(Input& input);
-  void add_memory(Input& input);
-  void remove_memory(Input& input);
-  void configure(Input& input);
-  void assign(Input& input);
+  void open_window(Script& script);
+  void close_window(Script& script);
+  void set_lut(Script& script);
+  void clear_lut(Script& script);
+  void write_register(Script& script);
+  void set_link(Script& script);
+  void create_domain(Script& script);
+  void destroy_domain(Script& script);
+  void attach(Script& script);
+  void detach(Script& script);
+  void map(Script& script);
+  void unmap(Script& script);
+  void flush(Script& script);
+  void route(Script& script);
+  void unroute(Script& script);
+  void map_vm(Script& script);
+  void unmap_vm(Script& script);
+  void add_memory(Script& script);
+  void remove_memory(Script& script);
+  void configure(Script& script);
+  void assign(Script& script);
 
   // One of the host's I/O domains; now and then one that never was.
-  [[nodiscard]] std::uint32_t io_domain(Input& input, pcie::Domain domain) const;
+  [[nodiscard]] std::uint32_t io_domain(Script& script, pcie::Domain domain) const;
   [[nodiscard]] Host& host(pcie::Domain domain) { return model_.hosts[static_cast<std::size_t>(domain)]; }
   // ---- what an interface does when it accepts; each says whether it should
   bool model_map(std::vector<PageMap>& maps, const PageMap& map);

@@ -58,8 +58,8 @@ bool Rack::model_unmap(std::vector<PageMap>& maps, const Span& wanted, std::vect
 
 // ---- IOMMU
 
-void Rack::create_domain(Input& input) {
-  const Domain where = domain(input);
+void Rack::create_domain(Script& script) {
+  const Domain where = domain(script);
   auto& created = created_[static_cast<std::size_t>(where)];
   if (created >= 200) return;  // one byte names them
   const auto id = rig_.fabric->create_domain(where);
@@ -67,9 +67,9 @@ void Rack::create_domain(Input& input) {
   host(where).domains[created];
 }
 
-void Rack::destroy_domain(Input& input) {
-  const Domain where = domain(input);
-  const std::uint32_t id = io_domain(input, where);
+void Rack::destroy_domain(Script& script) {
+  const Domain where = domain(script);
+  const std::uint32_t id = io_domain(script, where);
   const bool used =
       std::ranges::any_of(host(where).requesters, [&](const auto& r) { return r.second.domain == id; });
   const bool done = rig_.fabric->destroy_domain(where, iommu::DomainId{id}).has_value();
@@ -77,28 +77,28 @@ void Rack::destroy_domain(Input& input) {
   if (done) host(where).domains.erase(id);
 }
 
-void Rack::attach(Input& input) {
-  const Domain where = domain(input);
-  const std::uint32_t id = io_domain(input, where);
-  const pcie::Bdf rid = requester(input);
-  const std::uint8_t grants = input.u8();
+void Rack::attach(Script& script) {
+  const Domain where = domain(script);
+  const std::uint32_t id = io_domain(script, where);
+  const pcie::Bdf rid = requester(script);
+  const std::uint8_t grants = script.u8();
   const iommu::Grants granted{.translated = (grants & 1) != 0, .pasid = (grants & 2) != 0};
   const bool done = rig_.fabric->attach(where, iommu::DomainId{id}, rid, granted).has_value();
   require(done == (host(where).domains.contains(id) && !host(where).requesters.contains(rid.bits)));
   if (done) host(where).requesters[rid.bits] = {id, granted.translated, granted.pasid};
 }
 
-void Rack::detach(Input& input) {
-  const Domain where = domain(input);
-  const pcie::Bdf rid = requester(input);
+void Rack::detach(Script& script) {
+  const Domain where = domain(script);
+  const pcie::Bdf rid = requester(script);
   const bool done = rig_.fabric->detach(where, rid).has_value();
   require(done == (host(where).requesters.erase(rid.bits) > 0));
 }
 
-void Rack::map(Input& input) {
-  const Domain where = domain(input);
-  const std::uint32_t id = io_domain(input, where);
-  const PageMap wanted{span(input), address(input), access(input)};
+void Rack::map(Script& script) {
+  const Domain where = domain(script);
+  const std::uint32_t id = io_domain(script, where);
+  const PageMap wanted{span(script), address(script), access(script)};
   const bool done =
       rig_.fabric
           ->map(where, iommu::DomainId{id}, {range<Iova>(wanted.from), BusAddr(wanted.to), wanted.access})
@@ -108,10 +108,10 @@ void Rack::map(Input& input) {
   touch(wanted.from);
 }
 
-void Rack::unmap(Input& input) {
-  const Domain where = domain(input);
-  const std::uint32_t id = io_domain(input, where);
-  const Span wanted = span(input);
+void Rack::unmap(Script& script) {
+  const Domain where = domain(script);
+  const std::uint32_t id = io_domain(script, where);
+  const Span wanted = span(script);
   const bool done = rig_.fabric->unmap(where, iommu::DomainId{id}, range<Iova>(wanted)).has_value();
   const auto found = host(where).domains.find(id);
   std::vector<PageMap> gone;
@@ -121,8 +121,8 @@ void Rack::unmap(Input& input) {
   touch(wanted);
 }
 
-void Rack::flush(Input& input) {
-  const Domain where = domain(input);
+void Rack::flush(Script& script) {
+  const Domain where = domain(script);
   rig_.fabric->flush_iotlb(where);
   for (auto& [id, space] : host(where).domains) {
     for (const PageMap& map : space.stale) touch(map.from);
@@ -132,14 +132,14 @@ void Rack::flush(Input& input) {
 
 // ---- interrupts
 
-void Rack::route(Input& input) {
-  const Domain where = domain(input);
-  const pcie::Bdf rid = requester(input);
-  const std::uint32_t vector = input.u8();
+void Rack::route(Script& script) {
+  const Domain where = domain(script);
+  const pcie::Bdf rid = requester(script);
+  const std::uint32_t vector = script.u8();
   const auto message = rig_.fabric->route_interrupt(where, rid, vector);
   require(message.has_value());
   model_route(where, rid, vector, *message);
-  touch({message->address, message->address + 3});
+  touched_.push_back(message->address);
 }
 
 // The message names an entry that was free, or this pair's own.
@@ -161,10 +161,10 @@ void Rack::model_route(Domain where, pcie::Bdf rid, std::uint32_t vector, const 
   entry = {true, vector, rid.bits};
 }
 
-void Rack::unroute(Input& input) {
-  const Domain where = domain(input);
-  const pcie::Bdf rid = requester(input);
-  const std::uint32_t vector = input.u8();
+void Rack::unroute(Script& script) {
+  const Domain where = domain(script);
+  const pcie::Bdf rid = requester(script);
+  const std::uint32_t vector = script.u8();
   const bool done = rig_.fabric->unroute_interrupt(where, rid, vector).has_value();
   auto& entries = host(where).interrupts;
   const auto entry = std::ranges::find_if(entries, [&](const InterruptEntry& e) {
@@ -176,10 +176,10 @@ void Rack::unroute(Input& input) {
 
 // ---- second-level tables and memory
 
-void Rack::map_vm(Input& input) {
-  const Domain where = domain(input);
-  const auto vm = static_cast<std::uint16_t>(input.below(3));
-  const PageMap wanted{span(input), address(input), access(input)};
+void Rack::map_vm(Script& script) {
+  const Domain where = domain(script);
+  const auto vm = static_cast<std::uint16_t>(script.below(3));
+  const PageMap wanted{span(script), address(script), access(script)};
   const bool done =
       rig_.fabric->map_vm(where, pcie::Vm{vm}, {range<Gpa>(wanted.from), BusAddr(wanted.to), wanted.access})
           .has_value();
@@ -189,10 +189,10 @@ void Rack::map_vm(Input& input) {
   touch(wanted.from);
 }
 
-void Rack::unmap_vm(Input& input) {
-  const Domain where = domain(input);
-  const auto vm = static_cast<std::uint16_t>(input.below(3));
-  const Span wanted = span(input);
+void Rack::unmap_vm(Script& script) {
+  const Domain where = domain(script);
+  const auto vm = static_cast<std::uint16_t>(script.below(3));
+  const Span wanted = span(script);
   const bool done = rig_.fabric->unmap_vm(where, pcie::Vm{vm}, range<Gpa>(wanted)).has_value();
   auto& vms = host(where).vms;
   std::vector<PageMap> gone;
@@ -201,10 +201,10 @@ void Rack::unmap_vm(Input& input) {
   touch(wanted);
 }
 
-void Rack::add_memory(Input& input) {
-  const Domain where = domain(input);
-  const Span wanted = span(input);
-  const auto id = static_cast<std::uint32_t>(100 + input.below(4));
+void Rack::add_memory(Script& script) {
+  const Domain where = domain(script);
+  const Span wanted = span(script);
+  const auto id = static_cast<std::uint32_t>(100 + script.below(4));
   auto& memory = host(where).memory;
   const bool legal = by_pages(wanted) && !wanted.touches({0xFEE0'0000, 0xFEEF'FFFF}) &&
                      std::ranges::none_of(memory, [&](const Memory& m) { return m.range.touches(wanted); });
@@ -215,11 +215,11 @@ void Rack::add_memory(Input& input) {
   touch(wanted);
 }
 
-void Rack::remove_memory(Input& input) {
-  const Domain where = domain(input);
+void Rack::remove_memory(Script& script) {
+  const Domain where = domain(script);
   auto& memory = host(where).memory;
   const Span wanted =
-      memory.empty() || input.below(4) == 0 ? span(input) : memory[input.below(memory.size())].range;
+      memory.empty() || script.below(4) == 0 ? span(script) : memory[script.below(memory.size())].range;
   const bool done = rig_.fabric->remove_memory(where, range<BusAddr>(wanted)).has_value();
   require(done == (std::erase_if(memory, [&](const Memory& m) { return m.range == wanted; }) > 0));
   touch(wanted);

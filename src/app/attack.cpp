@@ -157,7 +157,7 @@ int attack(const AttackOptions& options, const Common& common) {
     examined.push_back(std::move(*result));
   }
   // On request: it takes longer than all attacks together.
-  const auto windows = options.only == "D6"
+  const auto windows = options.only == std::vector<std::string>{"D6"}
                            ? attack::measure_windows(build)
                            : std::expected<std::vector<attack::WindowMeasurement>, std::string>{};
   if (!windows) {

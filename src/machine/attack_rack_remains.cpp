@@ -48,7 +48,8 @@ attack::Remains AttackRack::remains() {
   give_back_placed();
   const auto tables = hardware_->fabric().tables();
   GrantSources sources{rack_, service_->inventory(), service_->plan(), {}};
-  for (const auto& part : parts_) sources.parts.push_back(part.get());
+  for (const auto& part : parts_)
+    sources.parts.push_back(part ? std::optional(part->holdings()) : std::nullopt);
   const audit::Report report = audit::audit(*tables, grants(sources));
   attack::Remains found{
       .findings = report.findings.size(), .unreachable = report.unreachable.size(), .entries = {}};

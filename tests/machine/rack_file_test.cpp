@@ -15,7 +15,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::string kExamples = std::filesystem::path(__FILE__).parent_path() / "../../examples";
+const std::string kExamples = LADON_EXAMPLES;
 
 constexpr std::string_view kGood = R"(name: good
 nics:
