@@ -38,9 +38,12 @@ bool leads_into(const iommu::AddressSpaceTable& table, const Range<BusAddr>& ran
 
 }  // namespace
 
+// Bus numbers are as software made them: bus 0 may be an NTB's, too, and several ports may lead to one bus.
 void AffectedSet::requester(pcie::Domain domain, pcie::Bdf rid, int depth) {
   if (depth > kMaxNtbs) return everyone();
-  if (rid.bus() == 0) return processor(domain);
+  const std::uint8_t below = tables_.hosts[static_cast<std::size_t>(domain)]->root_port.secondary;
+  if (rid.bus() == 0) processor(domain);
+  if (rid.bus() == 0 && below != 0) return;
   if (domain != pcie::kManagementDomain) {
     const auto ntb = static_cast<std::uint16_t>(static_cast<unsigned>(domain) - 1);
     if (rid.devfn() == 0) function({.is_ntb = true, .index = ntb, .function = 1});
@@ -49,12 +52,14 @@ void AffectedSet::requester(pcie::Domain domain, pcie::Bdf rid, int depth) {
   for (const PortTable& port : tables_.packet_switch->downstream) {
     if (!port.bridge.leads_to(rid.bus())) continue;
     const std::uint16_t index = port.below.index;
-    if (!port.below.is_ntb)
-      return function(
+    if (!port.below.is_ntb) {
+      function(
           {.index = index, .function = static_cast<std::uint16_t>(rid.bits - (port.bridge.secondary << 8))});
+      continue;
+    }
     if (rid.devfn() == 0) function({.is_ntb = true, .index = index, .function = 0});
-    return behind_proxy(tables_.ntbs[index]->link.lut, pcie::Domain{static_cast<std::uint16_t>(index + 1)},
-                        rid.devfn(), depth);
+    behind_proxy(tables_.ntbs[index]->link.lut, pcie::Domain{static_cast<std::uint16_t>(index + 1)},
+                 rid.devfn(), depth);
   }
 }
 
@@ -97,7 +102,8 @@ void AffectedSet::memory(pcie::Domain domain, const Range<BusAddr>& range) {
 void AffectedSet::ntb(std::uint16_t ntb, const NtbTable& before, const NtbTable& after) {
   const pcie::Domain far{static_cast<std::uint16_t>(ntb + 1)};
   const auto lost = [](const NtbSideTable& a, const NtbSideTable& b) {
-    return (a.bus_master && !b.bus_master) || !all_kept(a.bars, b.bars);
+    // A BAR that appears may lie before another.
+    return (a.bus_master && !b.bus_master) || !all_kept(a.bars, b.bars) || !all_kept(b.bars, a.bars);
   };
   if ((before.link_up && !after.link_up) || lost(before.management, after.management) ||
       lost(before.link, after.link))

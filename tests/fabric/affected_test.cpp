@@ -88,6 +88,43 @@ TEST_F(Changes, AnNtbsOwnRequestsAreItsFunctions) {
   }
 }
 
+TEST_F(Changes, ABarThatAppearsBeforeAnotherIsAChange) {
+  const pcie::Bdf link(1, 0, 0);
+  const auto bar = [&](unsigned index, std::uint32_t value) {
+    rig.fabric->config_write(kCh1, link, static_cast<std::uint16_t>(spec::pci::kBar0 + 4 * index), 4, value);
+  };
+  bar(0, 0);
+  bar(3, 0);
+  bar(2, kLinkControl);
+  const auto there = [&] { return rig.go(Rig::cpu(kCh1, kLinkControl, Access::write)).hops.size(); };
+  const auto before = there();
+  rig.changes.clear();
+  bar(0, kLinkControl);
+  EXPECT_NE(there(), before) << "the NTB's registers, where a window was";
+  EXPECT_TRUE(heard().everyone);
+}
+
+TEST_F(Changes, BusNumbersThatTwoShareNameBoth) {
+  // NTB 2's port takes the NIC's bus number.
+  rig.fabric->config_write(kMh, pcie::Bdf(2, 1, 0), spec::pci::kPrimaryBus, 4, 0x050502);
+  const auto id = rig.fabric->create_domain(kMh).value();
+  ASSERT_TRUE(rig.fabric->attach(kMh, id, pcie::Bdf(5, 0, 0)));
+  rig.changes.clear();
+  ASSERT_TRUE(rig.fabric->detach(kMh, pcie::Bdf(5, 0, 0)));
+  EXPECT_EQ(heard().functions,
+            (Functions{{.index = 0, .function = 0}, {.is_ntb = true, .index = 1, .function = 0}}));
+}
+
+TEST_F(Changes, BusZeroBelowARootPortIsItsNtbsToo) {
+  rig.fabric->config_write(kCh1, pcie::Bdf(0, 1, 0), spec::pci::kPrimaryBus, 4, 0);
+  const auto id = rig.fabric->create_domain(kCh1).value();
+  const pcie::Bdf proxy(static_cast<std::uint16_t>(1));  // of VF 0
+  ASSERT_TRUE(rig.fabric->attach(kCh1, id, proxy));
+  rig.changes.clear();
+  ASSERT_TRUE(rig.fabric->detach(kCh1, proxy));
+  EXPECT_EQ(heard().functions, (Functions{vf(0)}));
+}
+
 TEST_F(Changes, ASecondLevelMappingDropsItsHostsProcessors) {
   const auto range = *Range<Gpa>::of(Gpa(0), 0x1000);
   ASSERT_TRUE(rig.fabric->map_vm(kCh2, pcie::Vm{1}, {range, BusAddr(0), pcie::kReadWrite}));
