@@ -1,7 +1,6 @@
 // A hostile virtio driver against the network device's rings: descriptors, indices and buffers of any kind,
 // frames both ways, rings that start again, memory that changes. What lies outside the guest's memory stays
 // untouched.
-#include <fuzzer/FuzzedDataProvider.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "client/shared_memory.h"
+#include "input.h"
 #include "spec/virtio.h"
 #include "vhost/net_device.h"
 
@@ -18,10 +18,8 @@ namespace {
 
 using namespace ladon;
 namespace virtio = spec::virtio;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::Input;
+using fuzz::require;
 
 // The file: a guard, two regions of guest memory that follow one another, a guard. The rings lie in the
 // first.
@@ -51,18 +49,17 @@ class Port final : public vhost::FramePort {
 
 class Driver {
  public:
-  explicit Driver(FuzzedDataProvider& data)
-      : data_(data), sealed_(data.ConsumeBool()), file_(kFile, sealed_) {
+  explicit Driver(Input& data) : data_(data), sealed_(data.flag()), file_(kFile, sealed_) {
     port_.device = &device_;
     std::ranges::fill(file_.bytes(), kCanary);
     std::ranges::fill(file_.bytes().subspan(kGuard, 2 * kRegion), std::byte{0});
-    device_.set_features(data_.ConsumeIntegral<std::uint64_t>() & device_.offered());
+    device_.set_features(data_.any<std::uint64_t>() & device_.offered());
     share();
     for (unsigned queue = 0; queue < 2; ++queue) start(queue);
   }
 
   void act() {
-    switch (data_.ConsumeIntegralInRange(0, 9)) {
+    switch (data_.between<int>(0, 9)) {
       case 0:
       case 1:
         return put_descriptor();
@@ -73,17 +70,17 @@ class Driver {
       case 4:
         return poke();
       case 5:
-        port_.mood = data_.ConsumeIntegralInRange(0, 2);
-        static_cast<void>(device_.transmit(port_, {.frames = 8, .bytes = 1 << 18}, data_.ConsumeBool()));
+        port_.mood = data_.between<int>(0, 2);
+        static_cast<void>(device_.transmit(port_, {.frames = 8, .bytes = 1 << 18}, data_.flag()));
         return;
       case 6:
         return send();
       case 7:
         device_.flush();
-        if (data_.ConsumeBool()) static_cast<void>(device_.receive_queue().wait_for_room());
+        if (data_.flag()) static_cast<void>(device_.receive_queue().wait_for_room());
         return;
       case 8: {
-        const unsigned queue = data_.ConsumeBool() ? 1 : 0;
+        const unsigned queue = data_.flag() ? 1 : 0;
         static_cast<void>(device_.vring(queue)->stop());
         return start(queue);
       }
@@ -115,10 +112,10 @@ class Driver {
   }
   void start(unsigned queue) {
     vhost::Vring& vring = *device_.vring(queue);
-    size_ = 1u << data_.ConsumeIntegralInRange(0, 6);
+    size_ = 1u << data_.between<unsigned>(0, 6);
     const std::uint64_t at = kUser + queue * kRingBytes;
     require(vring.set_size(size_).has_value());
-    require(vring.set_base(data_.ConsumeBool() ? data_.ConsumeIntegral<std::uint16_t>() : 0).has_value());
+    require(vring.set_base(data_.flag() ? data_.any<std::uint16_t>() : 0).has_value());
     require(vring
                 .set_addresses({.queue = queue, .descriptors = at, .used = at + 4096, .available = at + 2048},
                                device_.memory_or_null())
@@ -129,47 +126,46 @@ class Driver {
 
   void put_descriptor() {
     // Likely values, or any at all.
-    std::byte* const at = ring(data_.ConsumeBool() ? 1 : 0).data() + 16 * data_.ConsumeIntegralInRange(0, 70);
-    const std::uint64_t inside =
-        kGuest + data_.ConsumeIntegralInRange<std::uint64_t>(0, 2 * kRegion + 16) - 8;
-    store_le(at, data_.ConsumeIntegralInRange(0, 15) == 0 ? data_.ConsumeIntegral<std::uint64_t>() : inside);
-    store_le(at + 8, data_.ConsumeBool()
-                         ? data_.ConsumeIntegralInRange<std::uint32_t>(0, 2048)
-                         : data_.ConsumeIntegral<std::uint32_t>() >> data_.ConsumeIntegralInRange(0, 31));
-    store_le(at + 12, data_.ConsumeIntegralInRange<std::uint16_t>(0, 7));
-    store_le(at + 14, data_.ConsumeIntegralInRange<std::uint16_t>(0, 70));
+    const Bytes table = ring(data_.flag() ? 1 : 0);
+    std::byte* const at = table.data() + 16 * data_.between<int>(0, 70);
+    const std::uint64_t inside = kGuest + data_.between<std::uint64_t>(0, 2 * kRegion + 16) - 8;
+    store_le(at, data_.between<int>(0, 15) == 0 ? data_.any<std::uint64_t>() : inside);
+    store_le(at + 8, data_.flag() ? data_.between<std::uint32_t>(0, 2048)
+                                  : data_.any<std::uint32_t>() >> data_.between<int>(0, 31));
+    store_le(at + 12, data_.between<std::uint16_t>(0, 7));
+    store_le(at + 14, data_.between<std::uint16_t>(0, 70));
   }
   void put_available() {
-    const Bytes available = ring(data_.ConsumeBool() ? 1 : 0).subspan(2048);
-    store_le(&available[4 + 2 * data_.ConsumeIntegralInRange<std::size_t>(0, 63)],
-             data_.ConsumeIntegralInRange<std::uint16_t>(0, 66));
+    const Bytes available = ring(data_.flag() ? 1 : 0).subspan(2048);
+    const auto at = data_.between<std::size_t>(0, 63);
+    store_le(&available[4 + 2 * at], data_.between<std::uint16_t>(0, 66));
   }
   void set_index() {
-    const Bytes available = ring(data_.ConsumeBool() ? 1 : 0).subspan(2048);
+    const Bytes available = ring(data_.flag() ? 1 : 0).subspan(2048);
     const auto now = load_le<std::uint16_t>(&available[2]);
-    const auto by = data_.ConsumeIntegralInRange<std::uint16_t>(0, 66);
+    const auto by = data_.between<std::uint16_t>(0, 66);
     store_le(&available[2], static_cast<std::uint16_t>(now + by));
   }
   void poke() {
-    const auto at = kGuard + data_.ConsumeIntegralInRange<std::size_t>(0, 2 * kRegion - 1);
-    file_.bytes()[at] = static_cast<std::byte>(data_.ConsumeIntegral<std::uint8_t>());
+    const auto at = kGuard + data_.between<std::size_t>(0, 2 * kRegion - 1);
+    file_.bytes()[at] = static_cast<std::byte>(data_.any<std::uint8_t>());
   }
   void send() {
-    const auto length = data_.ConsumeIntegralInRange<std::uint32_t>(0, 4000);
+    const auto length = data_.between<std::uint32_t>(0, 4000);
     vhost::Offload offload;
-    if (data_.ConsumeBool())
-      offload = {.checksum = data_.ConsumeBool(),
-                 .verified = data_.ConsumeBool(),
-                 .checksum_start = data_.ConsumeIntegral<std::uint8_t>(),
+    if (data_.flag())
+      offload = {.checksum = data_.flag(),
+                 .verified = data_.flag(),
+                 .checksum_start = data_.any<std::uint8_t>(),
                  .checksum_offset = 16,
-                 .segmentation = static_cast<vhost::Segmentation>(data_.ConsumeIntegralInRange(0, 2)),
+                 .segmentation = static_cast<vhost::Segmentation>(data_.between<int>(0, 2)),
                  .segment_size = 1448,
                  .header_length = 54};
     static_cast<void>(device_.send(
         {.head = ConstBytes(frame_).first(length), .rest = {}, .length = length, .offload = offload}));
   }
 
-  FuzzedDataProvider& data_;
+  Input& data_;
   bool sealed_;
   client::SharedMemory file_;
   vhost::NetDevice device_{vhost::Offloads{}};
@@ -181,9 +177,9 @@ class Driver {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t length) {
-  FuzzedDataProvider data(bytes, length);
+  Input data(bytes, length);
   Driver driver(data);
-  for (int i = 0; i < kMostActions && data.remaining_bytes() > 0; ++i) driver.act();
+  for (int i = 0; i < kMostActions && !data.empty(); ++i) driver.act();
   driver.check();
   return 0;
 }

@@ -36,6 +36,17 @@ class Input {
   std::uint16_t u16() { return number<std::uint16_t>(); }
   std::uint32_t u32() { return number<std::uint32_t>(); }
   std::uint64_t u64() { return number<std::uint64_t>(); }
+  template <class T>
+  T any() {
+    return number<T>();
+  }
+  // `first` to `last`, both included.
+  template <class T>
+  T between(T first, T last) {
+    const auto values = static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first) + 1;
+    const std::uint64_t value = values <= 0x100 ? u8() : values <= 0x1'0000 ? u16() : u32();
+    return static_cast<T>(static_cast<std::uint64_t>(first) + value % values);
+  }
   bool flag() { return (u8() & 1) != 0; }
   // One byte; `end` at most 256.
   std::size_t below(std::size_t end) { return u8() % end; }

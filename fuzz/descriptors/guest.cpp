@@ -123,7 +123,8 @@ void Guest::write_tail() {
 
 void Guest::poke_memory() {
   const Bytes memory = rig_.memory(kGuest).bytes;
-  const std::size_t at = (std::size_t{input_.u8()} << 16 | input_.u16()) % (memory.size() - 64);
+  const std::size_t high = input_.u8();
+  const std::size_t at = (high << 16 | input_.u16()) % (memory.size() - 64);
   const auto bytes = std::as_bytes(input_.bytes(input_.below(65)));
   std::ranges::copy(bytes, memory.begin() + static_cast<std::ptrdiff_t>(at));
 }

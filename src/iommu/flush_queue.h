@@ -20,6 +20,8 @@ class FlushQueue {
   static constexpr Duration kTimeout = std::chrono::milliseconds(10);
   static constexpr std::size_t kEntries = 256;
 
+  explicit FlushQueue(Duration timeout = kTimeout) : timeout_(timeout) {}
+
   // Something was unmapped whose entries are still in the IOTLB.
   void add(DomainId domain, const Range<Iova>& range, Instant now) {
     if (waiting_.empty()) first_ = now;
@@ -28,7 +30,7 @@ class FlushQueue {
   // When the IOTLB has to be emptied; nullopt if nothing waits.
   [[nodiscard]] std::optional<Instant> deadline() const {
     if (waiting_.empty()) return std::nullopt;
-    return waiting_.size() < kEntries ? first_ + kTimeout : first_;
+    return waiting_.size() < kEntries ? first_ + timeout_ : first_;
   }
   // Some address of the range may still have an entry: it must not get another translation before a flush.
   [[nodiscard]] bool holds(DomainId domain, const Range<Iova>& range) const {
@@ -43,6 +45,7 @@ class FlushQueue {
     DomainId domain{};
     Range<Iova> range;
   };
+  Duration timeout_;
   std::vector<Entry> waiting_;
   Instant first_{};
 };

@@ -63,7 +63,11 @@ class EmulatedHost::Program final : public host::HostBridge {
 
 EmulatedHost::EmulatedHost(const EmulatedHostOptions& options, Live& live, const Clock& clock,
                            Quiescence& quiescence)
-    : options_(options), live_(live), clock_(clock), quiescence_(quiescence) {}
+    : options_(options),
+      live_(live),
+      clock_(clock),
+      quiescence_(quiescence),
+      unflushed_(options.flush_after) {}
 
 EmulatedHost::~EmulatedHost() = default;
 

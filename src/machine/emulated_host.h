@@ -21,6 +21,8 @@ namespace ladon::machine {
 struct EmulatedHostOptions {
   pcie::Domain domain{};
   host::Description description;  // what Describe answers
+  // With deferred invalidation: the longest that an unmap waits for the IOTLB to be emptied.
+  Duration flush_after = iommu::FlushQueue::kTimeout;
 };
 
 class EmulatedHost {

@@ -54,9 +54,10 @@ void Hardware::add_hosts(const Rack& rack, const Clock& clock, Quiescence& quies
   }
   live_ = std::make_unique<Live>(*fabric_, std::move(memories), clock);
   for (std::size_t domain = 0; domain < rack.hosts.size(); ++domain)
-    hosts_.push_back(std::make_unique<EmulatedHost>(
-        EmulatedHostOptions{pcie::Domain{static_cast<std::uint16_t>(domain)}, describe_host(rack, domain)},
-        *live_, clock, quiescence));
+    hosts_.push_back(
+        std::make_unique<EmulatedHost>(EmulatedHostOptions{pcie::Domain{static_cast<std::uint16_t>(domain)},
+                                                           describe_host(rack, domain), hooks_.flush_after},
+                                       *live_, clock, quiescence));
   for (const auto& host : hosts_)
     if (options.hosts[static_cast<std::size_t>(host->domain())].invalidation == iommu::Invalidation::deferred)
       deferring_.push_back(host.get());

@@ -21,12 +21,13 @@
 
 namespace ladon::machine {
 
-// What a rack that is to be attacked has otherwise. Empty: as the rack file says.
+// What a rack that is to be attacked or looked at closely has otherwise. Empty: as the rack file says.
 struct HardwareHooks {
   std::function<void(fabric::Options&)> fabric;
   std::function<void(nic::NicOptions&)> nic;
   // What a function gets for its own port; lives as long as the hardware.
   std::function<pcie::DmaPort*(const fabric::FunctionId& who, pcie::DmaPort& port)> port;
+  Duration flush_after = iommu::FlushQueue::kTimeout;  // EmulatedHostOptions
 };
 
 class Hardware final : private fabric::Listener {

@@ -52,7 +52,8 @@ std::expected<void, std::string> Machine::add_hardware(std::vector<NicWire> wire
     if (!capture) return std::unexpected(fmt::format("{}: {}", rack_.nics[i].name, capture.error()));
     made.capture = std::move(*capture);
   }
-  hardware_ = std::make_unique<Hardware>(rack_, ready, clock_, quiescence_);
+  hardware_ = std::make_unique<Hardware>(rack_, ready, clock_, quiescence_, HostMemory::Guests::bytes,
+                                         HardwareHooks{.flush_after = options_.flush_after});
   for (std::size_t i = 0; i < nics_.size(); ++i)
     if (nics_[i].capture) nic(i).set_tap(nics_[i].capture.get());
   return {};

@@ -37,6 +37,7 @@ struct MachineOptions {
   std::string directory;  // where the sockets go; exists
   // How often the hosts' parts look for what a lost doorbell would have told them.
   Duration poll_every = std::chrono::milliseconds(100);
+  Duration flush_after = iommu::FlushQueue::kTimeout;  // EmulatedHostOptions
 };
 
 // One guest's place in the rack, as the machine runs it.

@@ -1,4 +1,4 @@
-// D8, Q1, Q5, Q7, Q8, S2: what a guest's VF may send, use up or bring to a halt.
+// D8, Q1, Q5a, Q7, Q8, S2: what a guest's VF may send, use up or bring to a halt.
 #include <fmt/format.h>
 
 #include <thread>
@@ -124,7 +124,7 @@ Verdict spoofed_source(Stage& stage) {
 
 constexpr std::array kAttacks = {
     GuestAttack{"D8", "", changing_frame}, GuestAttack{"Q1", "", no_buffers},
-    GuestAttack{"Q5", "", pause_frames},   GuestAttack{"Q7", "", all_filters},
+    GuestAttack{"Q5a", "", pause_frames},  GuestAttack{"Q7", "", all_filters},
     GuestAttack{"Q8", "", fault_storm},    GuestAttack{"S2", "", spoofed_source},
 };
 

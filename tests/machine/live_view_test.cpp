@@ -44,7 +44,7 @@ std::vector<std::byte> frame(const MacAddress& to, const MacAddress& from) {
 
 class LiveRack : public ::testing::Test {
  protected:
-  explicit LiveRack(const std::string& yaml = kTwoHosts) : rack(yaml) {
+  explicit LiveRack(const std::string& yaml = kTwoHosts, const LookEvery& look = {}) : rack(yaml, look) {
     EXPECT_TRUE(rack.wait_assigned()) << rack.management_error();
   }
 
@@ -198,7 +198,8 @@ TEST_F(LiveRack, AWindowThatIsGoneIsGrantedAndNotReachable) {
 class DeferredRack : public LiveRack {
  protected:
   DeferredRack()
-      : LiveRack(with(kTwoHosts, "name: ch1\n", "name: ch1\n    iommu: {invalidation: deferred}\n")) {}
+      : LiveRack(with(kTwoHosts, "name: ch1\n", "name: ch1\n    iommu: {invalidation: deferred}\n"),
+                 {.flush = std::chrono::hours(1)}) {}
 };
 
 // What one guest gave back another has now, and the IOTLB of its host has not heard of it.

@@ -53,6 +53,7 @@ struct ClientGuest {
 // How often each side looks for what interrupts should have told it.
 struct LookEvery {
   Duration parts = std::chrono::milliseconds(100), management = std::chrono::seconds(1);
+  Duration flush = iommu::FlushQueue::kTimeout;
 };
 
 class RunningRack {
@@ -67,7 +68,8 @@ class RunningRack {
     if (!wires) throw std::runtime_error(wires.error());
     auto machine =
         Machine::build(*parsed, std::move(*wires),
-                       {.directory = directory_->path(), .poll_every = look.parts}, clock_, Log::silent());
+                       {.directory = directory_->path(), .poll_every = look.parts, .flush_after = look.flush},
+                       clock_, Log::silent());
     if (!machine) throw std::runtime_error(machine.error());
     machine_ = std::move(*machine);
     (void)write_intent(intent_of(*parsed), directory_->path() + "/intent.json");
