@@ -94,9 +94,13 @@ std::uint16_t Correspondence::guest(Input& input) {
 void Correspondence::request(std::uint16_t vf) {
   const bool was_pending = pending(vf);
   const auto& drops = rig_.nic().drops(vf);
-  const std::uint64_t before = drops[nic::VfDrop::mailbox_busy] + drops[nic::VfDrop::mailbox_flood];
+  const auto refused = [&] {
+    return drops[nic::VfDrop::mailbox_busy] + drops[nic::VfDrop::mailbox_flood] +
+           rig_.nic().former_drops(vf)[nic::VfDrop::register_unowned];
+  };
+  const std::uint64_t before = refused();
   vf_write(vf, vfr::kMailbox, vfr::kMailboxReq);
-  const std::uint64_t counted = drops[nic::VfDrop::mailbox_busy] + drops[nic::VfDrop::mailbox_flood] - before;
+  const std::uint64_t counted = refused() - before;
   const bool taken = !was_pending && pending(vf);
   require(taken ? counted == 0 : counted == 1);
   if (taken) ++known_[vf].accepted;
