@@ -28,13 +28,13 @@ pcie::Function* NicBridge::function(pcie::Bdf bdf) {
 }
 
 host::Result NicBridge::serve(const host::ConfigRead& request) {
-  pcie::Function* at = function(request.bdf);
+  pcie::Function* at = function(request.bdf.bdf);
   const std::uint64_t absent = ~std::uint64_t{0} >> (64 - 8 * request.width);
   return host::Value{at != nullptr ? at->config_read(request.offset, request.width) : absent};
 }
 
 host::Result NicBridge::serve(const host::ConfigWrite& request) {
-  if (pcie::Function* at = function(request.bdf))
+  if (pcie::Function* at = function(request.bdf.bdf))
     at->config_write(request.offset, request.width, request.value);
   return host::Done{};
 }

@@ -19,7 +19,7 @@ constexpr std::uint16_t at(unsigned base, unsigned offset) {
 
 // A register of somebody's configuration space, and what the attacker writes there.
 struct Tampering {
-  pcie::Bdf function;
+  pcie::Sbdf function;
   std::uint16_t offset = 0;
   std::uint8_t width = 2;
   std::uint32_t value = 0;
@@ -52,13 +52,13 @@ Verdict functions_of_others(Scene& scene) {
                  "another VF's command register");
 }
 
-std::optional<std::uint16_t> sriov_of(Scene& scene, pcie::Bdf pf) {
+std::optional<std::uint16_t> sriov_of(Scene& scene, const pcie::Sbdf& pf) {
   const auto found = host::find_extended(scene.host(pcie::kManagementDomain), pf, pci::kExtSriov);
   return found ? *found : std::nullopt;
 }
 
 Verdict number_of_vfs(Scene& scene) {
-  const pcie::Bdf pf = scene.bed.nics()[scene.self().nic].pf;
+  const pcie::Sbdf pf = scene.bed.nics()[scene.self().nic].pf;
   const auto sriov = sriov_of(scene, pf);
   if (!sriov) return skipped("the NIC has no SR-IOV");
   const bool control = takes(scene, {.function = pf, .offset = at(*sriov, pci::kSriovControl), .value = 0});
@@ -68,7 +68,7 @@ Verdict number_of_vfs(Scene& scene) {
 }
 
 Verdict vf_bars(Scene& scene) {
-  const pcie::Bdf pf = scene.bed.nics()[scene.self().nic].pf;
+  const pcie::Sbdf pf = scene.bed.nics()[scene.self().nic].pf;
   const auto sriov = sriov_of(scene, pf);
   if (!sriov) return skipped("the NIC has no SR-IOV");
   const auto dma = static_cast<std::uint32_t>(scene.ntb_of(scene.self().host)->dma.bits() >> 32);
@@ -79,11 +79,11 @@ Verdict vf_bars(Scene& scene) {
 }
 
 // The switch port above the NTB of a host: bus numbers and access control.
-std::optional<pcie::Bdf> port_above(Scene& scene, pcie::Bdf below) {
+std::optional<pcie::Sbdf> port_above(Scene& scene, const pcie::Sbdf& below) {
   auto& management = scene.host(pcie::kManagementDomain);
   for (unsigned bus = 1; bus < below.bus(); ++bus)
     for (unsigned device = 0; device < 32; ++device) {
-      const pcie::Bdf bdf(bus, device, 0);
+      const pcie::Sbdf bdf(below.segment, pcie::Bdf(bus, device, 0));
       const auto buses = management.config_read32(bdf, pci::kPrimaryBus);
       if (buses && *buses != ~0u && (*buses >> 8 & 0xFF) == below.bus()) return bdf;
     }

@@ -70,7 +70,7 @@ Verdict rest_of_page(Scene& scene) {
   (void)bridge.attach(*space, scene.self().proxy);
   std::array<std::byte, Canary::kSecret> first{};
   const bool read = scene.bed.emit_read(
-      scene.self().nic, {.rid = scene.self().rid, .address = Iova(buffer.bits() - kHalf)}, first);
+      scene.self().nic, {.rid = scene.self().rid.bdf, .address = Iova(buffer.bits() - kHalf)}, first);
   (void)bridge.detach(scene.self().proxy);
   (void)bridge.destroy_domain(*space);
   Verdict verdict = judge(read && target.is_in(first), "the half of the page that was not granted was read",

@@ -157,7 +157,7 @@ Verdict after_detach(Scene& scene) {
   const std::size_t before = scene.interrupts().size();
   std::array<std::byte, 4> data;
   store_le(data.data(), entry.data);
-  (void)scene.bed.emit_write(scene.self().nic, {.rid = scene.self().rid, .address = Iova(entry.address)},
+  (void)scene.bed.emit_write(scene.self().nic, {.rid = scene.self().rid.bdf, .address = Iova(entry.address)},
                              data);
   scene.run();
   const auto since = scene.interrupts().subspan(before);

@@ -115,7 +115,7 @@ Verdict freed_page(Scene& scene, std::string_view what) {
     since = at;
     std::array<std::byte, 4> word;
     store_le(word.data(), kWord + ++late);
-    const Request request{.rid = scene.self().rid, .address = Iova(scene.extra().bits() + 64 * late)};
+    const Request request{.rid = scene.self().rid.bdf, .address = Iova(scene.extra().bits() + 64 * late)};
     if (scene.bed.emit_write(scene.self().nic, request, word)) open = at;
   }
   return judge(!target.untouched(),

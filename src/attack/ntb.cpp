@@ -93,7 +93,7 @@ Verdict link_down(Scene& scene) {
   (void)management.store32(link, 0);
   const std::uint64_t at = scene.self().memory - target.size();
   std::array<std::byte, 64> bytes{};
-  const Request request{.rid = scene.self().rid, .address = Iova(at)};
+  const Request request{.rid = scene.self().rid.bdf, .address = Iova(at)};
   const bool read = scene.bed.emit_read(scene.self().nic, request, bytes);
   (void)scene.bed.emit_write(scene.self().nic, request, bytes);
   const std::uint32_t gone = scene.bed.registers(scene.me()).read32(0);

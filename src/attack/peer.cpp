@@ -66,7 +66,7 @@ Verdict own_interrupt_table(Scene& scene) {
 Verdict hidden_device(Scene& scene) {
   const Canary target = scene.canary_at(scene.self().host);
   const std::uint64_t at = scene.ntb_of(scene.self().host)->dma.bits() + target.at().bits();
-  const Request request{.rid = scene.bed.nics()[scene.self().nic].pf, .address = Iova(at)};
+  const Request request{.rid = scene.bed.nics()[scene.self().nic].pf.bdf, .address = Iova(at)};
   std::array<std::byte, 64> bytes{};
   const bool read = scene.bed.emit_read(scene.self().nic, request, bytes) && target.is_in(bytes);
   (void)scene.bed.emit_write(scene.self().nic, request, std::as_bytes(std::span(&kWord, 1)));

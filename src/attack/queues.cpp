@@ -99,13 +99,13 @@ Verdict fault_storm(Scene& scene) {
   // A neighbour's one mistake: whether some log names it.
   const auto mistake = [&] {
     const std::size_t before = scene.bed.logged(neighbour.name);
-    (void)scene.bed.emit_write(neighbour.nic, {.rid = neighbour.rid, .address = kNowhere}, word);
+    (void)scene.bed.emit_write(neighbour.nic, {.rid = neighbour.rid.bdf, .address = kNowhere}, word);
     scene.bed.turn();
     return scene.bed.logged(neighbour.name) != before;
   };
   if (!mistake()) return judge(false, "", "what a neighbour does is in no log, storm or not");
   for (int i = 0; i < 600; ++i)
-    (void)scene.bed.emit_write(scene.self().nic, {.rid = scene.self().rid, .address = kNowhere}, word);
+    (void)scene.bed.emit_write(scene.self().nic, {.rid = scene.self().rid.bdf, .address = kNowhere}, word);
   return judge(!mistake(), "a neighbour's fault is missing from the log",
                "the neighbour's fault is in the log");
 }

@@ -49,13 +49,13 @@ Verdict sibling_identity(Scene& scene) {
   if (sibling.nic != scene.self().nic) return skipped("the host's two VMs have VFs of two NICs");
   const Canary own = scene.canary_of(*scene.parts.sibling);
   const bool as_sibling =
-      reaches(scene, own, {.rid = sibling.rid, .address = Iova(sibling.memory - own.size())});
+      reaches(scene, own, {.rid = sibling.rid.bdf, .address = Iova(sibling.memory - own.size())});
   const Canary far = scene.canary_of(*scene.parts.stranger);
   const std::uint64_t base = scene.ntb_of(scene.self().host)->dma.bits();
   const std::uint64_t target =
       scene.ntb_of(scene.guest(*scene.parts.stranger).host)->dma.bits() + far.at().bits();
   if (target < base) return skipped("no host's window lies above the attacker's");
-  const bool beyond = reaches(scene, far, {.rid = sibling.rid, .address = Iova(target - base)});
+  const bool beyond = reaches(scene, far, {.rid = sibling.rid.bdf, .address = Iova(target - base)});
   return judge(
       beyond, "under a sibling's requester ID a VF reached another host",
       fmt::format("bounded by what the sibling may reach; the sibling's own memory, which the NIC is "
@@ -67,8 +67,8 @@ Verdict other_functions(Scene& scene) {
   const Canary target = scene.canary_at(pcie::kManagementDomain);
   const Nic& nic = scene.bed.nics()[scene.self().nic];
   bool reached = false;
-  for (const pcie::Bdf rid : {nic.pf, pcie::Bdf(0), pcie::Bdf(static_cast<std::uint16_t>(nic.pf.bits + 1)),
-                              scene.ntb_of(scene.self().host)->bdf})
+  for (const pcie::Bdf rid :
+       {nic.pf.bdf, pcie::Bdf(0), nic.pf.later(1).bdf, scene.ntb_of(scene.self().host)->bdf.bdf})
     reached |= reaches(scene, target, {.rid = rid, .address = Iova(target.at().bits())});
   return judge(reached, "the management host's memory was reached under a requester ID without a domain",
                "no ID but its own means anything");
@@ -76,13 +76,13 @@ Verdict other_functions(Scene& scene) {
 
 Verdict after_release(Scene& scene) {
   const Canary target = scene.canary_at(scene.self().host);
-  const pcie::Bdf rid = scene.self().rid;
+  const pcie::Sbdf rid = scene.self().rid;
   if (!scene.bed.move_vf(scene.me(), std::nullopt)) return skipped("the VF cannot be taken away");
   // Nobody's VF has no bus mastering: hardware that emits all the same.
   auto& management = scene.host(pcie::kManagementDomain);
   (void)management.config_write(rid, pci::kCommand, 2, pci::kCommandMemory | pci::kCommandBusMaster);
   const std::uint64_t window = scene.ntb_of(scene.self().host)->dma.bits();
-  return judge(reaches(scene, target, {.rid = rid, .address = Iova(window + target.at().bits())}),
+  return judge(reaches(scene, target, {.rid = rid.bdf, .address = Iova(window + target.at().bits())}),
                "a VF that was taken away still reaches its last host", "the entry went with the VF");
 }
 
@@ -103,12 +103,12 @@ Verdict exhausted_table(Scene& scene) {
   for (const Guest& guest : scene.bed.guests())
     if (guest.host == scene.self().host) slot = std::max(slot, static_cast<std::uint8_t>(guest.slot + 1));
   const bool lent = scene.bed.lend_vf(scene.self().nic, *vf, scene.self().host, slot);
-  const pcie::Bdf rid = scene.bed.nics()[scene.self().nic].vf_bdf(*vf);
+  const pcie::Sbdf rid = scene.bed.nics()[scene.self().nic].vf_bdf(*vf);
   auto& management = scene.host(pcie::kManagementDomain);
   (void)management.config_write(rid, pci::kCommand, 2, pci::kCommandMemory | pci::kCommandBusMaster);
   const Canary target = scene.canary_at(scene.self().host);
   const std::uint64_t window = scene.ntb_of(scene.self().host)->dma.bits();
-  const bool reached = reaches(scene, target, {.rid = rid, .address = Iova(window + target.at().bits())});
+  const bool reached = reaches(scene, target, {.rid = rid.bdf, .address = Iova(window + target.at().bits())});
   Verdict verdict = judge(lent || reached, "one VF more than the look-up table has entries got through",
                           "the plan was refused, and the VF has no entry");
   return verdict;
@@ -126,16 +126,16 @@ Verdict shared_proxy(Scene& scene) {
   };
   (void)management.store32(entry(ntb::kLutEntry), 0);
   (void)management.store32(entry(ntb::kLutProxy), sibling.proxy.devfn());
-  (void)management.store32(entry(ntb::kLutEntry), ntb::kLutValid | scene.self().rid.bits);
+  (void)management.store32(entry(ntb::kLutEntry), ntb::kLutValid | scene.self().rid.bdf.bits);
   Verdict verdict = judge(
-      reaches(scene, target, {.rid = scene.self().rid, .address = Iova(sibling.memory - target.size())}),
+      reaches(scene, target, {.rid = scene.self().rid.bdf, .address = Iova(sibling.memory - target.size())}),
       "a VF passed for another VM's", "the NTB does not take the entry");
   return verdict;
 }
 
 Verdict translated(Scene& scene) {
   const Canary target = scene.canary_at(pcie::kManagementDomain);
-  return judge(reaches(scene, target, {.rid = scene.self().rid, .address = target.at()}),
+  return judge(reaches(scene, target, {.rid = scene.self().rid.bdf, .address = target.at()}),
                "a request that calls itself translated reached the management host's memory",
                "translated requests do not pass");
 }
@@ -144,7 +144,7 @@ Verdict with_pasid(Scene& scene) {
   const Canary target = scene.canary_at(pcie::kManagementDomain);
   const Nic& nic = scene.bed.nics()[scene.self().nic];
   bool reached = false;
-  for (const pcie::Bdf rid : {scene.self().rid, nic.pf})
+  for (const pcie::Bdf rid : {scene.self().rid.bdf, nic.pf.bdf})
     for (const std::uint32_t pasid : {0u, 1u, 0xFFFFFu})
       reached |= reaches(scene, target, {.rid = rid, .address = Iova(target.at().bits()), .pasid = pasid});
   return judge(reached, "a PASID that nobody granted was taken", "no PASID is taken");

@@ -1,5 +1,6 @@
 #include "attack/scene.h"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
@@ -39,6 +40,28 @@ Verdict skipped(std::string reason) {
   return {.outcome = Outcome::skipped, .reason = std::move(reason)};
 }
 
+namespace {
+
+// A guest of another compute host. Best in the same segment, since no request of a device leaves that; then
+// one whose window lies above the attacker's: offsets are added, not taken away.
+std::optional<std::size_t> stranger_to(const Testbed& bed, pcie::Domain own) {
+  const auto segment = [&](pcie::Domain host) {
+    const auto found = std::ranges::find(bed.ntbs(), host, &Ntb::host);
+    return found == bed.ntbs().end() ? pcie::HostSegment{} : found->bdf.segment;
+  };
+  const auto worth = [&](pcie::Domain host) { return std::pair(segment(host) == segment(own), host > own); };
+  std::optional<std::size_t> best;
+  const auto& guests = bed.guests();
+  for (std::size_t i = 0; i < guests.size(); ++i) {
+    const pcie::Domain host = guests[i].host;
+    if (host == pcie::kManagementDomain || host == own) continue;
+    if (!best || worth(host) > worth(guests[*best].host)) best = i;
+  }
+  return best;
+}
+
+}  // namespace
+
 Cast cast(const Testbed& bed) {
   Cast parts;
   const auto& guests = bed.guests();
@@ -58,12 +81,7 @@ Cast cast(const Testbed& bed) {
     break;
   }
   if (!parts.attacker) return parts;
-  // One whose window lies above the attacker's, if there is one: offsets are added, not taken away.
-  for (std::size_t i = 0; i < guests.size(); ++i) {
-    const pcie::Domain host = guests[i].host;
-    if (host == pcie::kManagementDomain || host == guests[*parts.attacker].host) continue;
-    if (!parts.stranger || guests[*parts.stranger].host < guests[*parts.attacker].host) parts.stranger = i;
-  }
+  parts.stranger = stranger_to(bed, guests[*parts.attacker].host);
   for (std::size_t i = 0; i < guests.size(); ++i)
     if (i != parts.attacker && guests[i].nic == guests[*parts.attacker].nic &&
         (!parts.peer || i == parts.sibling))

@@ -33,7 +33,7 @@ struct Guest {
   std::uint16_t nic = 0, vf = 0;
   MacAddress mac;
   std::uint64_t memory = 0;  // bytes, from Gpa 0
-  pcie::Bdf rid, proxy;      // of its VF in the management host's domain, and at its own host
+  pcie::Sbdf rid, proxy;     // of its VF in the management host's domain, and at its own host
   BusAddr registers, msix;   // of its VF, in the management host's domain
   BusAddr host_registers;    // as its own host reaches them
   BusAddr host_msix;
@@ -42,22 +42,22 @@ struct Guest {
 // The NTB of a compute host.
 struct Ntb {
   pcie::Domain host{};
-  pcie::Bdf bdf;  // management side
+  pcie::Sbdf bdf;  // management side
   BusAddr control, msi, dma;
-  pcie::Bdf link_bdf;  // link side
+  pcie::Sbdf link_bdf;  // link side
   BusAddr link_control, link_registers;
 };
 
 struct Nic {
-  pcie::Bdf pf;
+  pcie::Sbdf pf;
   BusAddr registers;  // of the PF
   std::uint16_t vfs = 0, first_offset = 0, stride = 0;
-  [[nodiscard]] pcie::Bdf vf_bdf(std::uint16_t vf) const {
-    return pcie::Bdf(static_cast<std::uint16_t>(pf.bits + first_offset + vf * stride));
+  [[nodiscard]] pcie::Sbdf vf_bdf(std::uint16_t vf) const {
+    return pf.later(first_offset + unsigned{vf} * stride);
   }
 };
 
-// A request as a NIC whose silicon lies would put it on the bus.
+// A request as a NIC whose silicon lies would put it on the bus, where a requester ID has 16 bits.
 struct Request {
   pcie::Bdf rid;
   pcie::TargetAddress address;  // Iova, or BusAddr for AT = 10b
@@ -67,7 +67,7 @@ struct Request {
 struct Interrupt {
   pcie::Domain host{};
   std::uint32_t vector = 0;
-  pcie::Bdf source;  // requester as that host saw it
+  pcie::Sbdf source;  // requester as that host saw it
 };
 
 // An access that a table refused.

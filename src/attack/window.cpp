@@ -66,7 +66,7 @@ class Measurement {
   void write_all() {
     std::erase_if(open_, [this](GivenBack& one) {
       const std::array<std::byte, 4> word{};
-      if (bed_.emit_write(guest_.nic, {.rid = guest_.rid, .address = one.at}, word)) {
+      if (bed_.emit_write(guest_.nic, {.rid = guest_.rid.bdf, .address = one.at}, word)) {
         one.open = std::max(bed_.now() - one.answered, Duration(1));
         return false;
       }

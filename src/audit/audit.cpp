@@ -134,11 +134,14 @@ Report audit(const fabric::Tables& tables, const std::vector<Grant>& grants, con
 std::size_t count_mappings(const fabric::Tables& tables) {
   std::size_t count = 0;
   for (const auto& host : tables.hosts) {
-    count += host->memory->size() + host->iommu->interrupts->entries.size();
-    std::set<const iommu::DomainTable*> domains;
-    for (const auto& device : host->iommu->devices)
-      if (domains.insert(device.domain.get()).second)
-        count += device.domain->mappings.mappings().size() + device.domain->stale.mappings().size();
+    count += host->memory->size();
+    for (const auto& hierarchy : host->hierarchies) {
+      count += hierarchy.iommu->interrupts->entries.size();
+      std::set<const iommu::DomainTable*> domains;
+      for (const auto& device : hierarchy.iommu->devices)
+        if (domains.insert(device.domain.get()).second)
+          count += device.domain->mappings.mappings().size() + device.domain->stale.mappings().size();
+    }
     for (const auto& vm : host->vms) count += vm.second_level->mappings().size();
   }
   for (const auto& endpoint : tables.endpoints) count += endpoint->claims.size();

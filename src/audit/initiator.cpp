@@ -11,9 +11,9 @@ std::string host_name(const fabric::Tables& tables, pcie::Domain domain) {
   return index < tables.names->hosts.size() ? tables.names->hosts[index] : fmt::format("host{}", index);
 }
 
-pcie::Transaction by_processor(pcie::Domain domain, const pcie::Origin& origin,
+pcie::Transaction by_processor(const fabric::Tables& tables, pcie::Domain domain, const pcie::Origin& origin,
                                const pcie::TargetAddress& address, pcie::Access access) {
-  const pcie::Segment segment{static_cast<std::uint16_t>(domain)};
+  const pcie::Segment segment = tables.segment(domain);
   return {.segment = segment,
           .domain = domain,
           .origin = origin,
@@ -56,9 +56,9 @@ std::string name(const fabric::Tables& tables, const Initiator& who) {
 pcie::Transaction emitted_by(const fabric::Tables& tables, const Initiator& who, std::uint64_t address,
                              pcie::Access access) {
   if (const auto* cpu = std::get_if<Processor>(&who))
-    return by_processor(cpu->domain, pcie::CpuOrigin{}, BusAddr(address), access);
+    return by_processor(tables, cpu->domain, pcie::CpuOrigin{}, BusAddr(address), access);
   if (const auto* vm = std::get_if<VirtualMachine>(&who))
-    return by_processor(vm->domain, pcie::VmOrigin{vm->vm}, Gpa(address), access);
+    return by_processor(tables, vm->domain, pcie::VmOrigin{vm->vm}, Gpa(address), access);
   return tables.emitted_by(std::get<fabric::FunctionId>(who), Iova(address), 1, access);
 }
 

@@ -21,7 +21,7 @@ std::vector<pcie::Bdf> requester_ids(const Rack& rack, const fabric::FunctionId&
   const fabric::Tables& tables = rack.tables();
   const auto own = tables.emitted_by(who, Iova(0), 1, pcie::Access::write);
   if (!lying) return {own.rid.bdf};
-  std::vector<pcie::Bdf> all = rack.known_requesters(own.domain);
+  std::vector<pcie::Bdf> all = rack.known_requesters(own.segment);
   const std::vector<pcie::Bdf> known = all;
   const auto is_unknown = [&](pcie::Bdf rid) { return !std::binary_search(known.begin(), known.end(), rid); };
   const auto bus = static_cast<std::uint16_t>(own.rid.bdf.bus() << 8);
@@ -31,8 +31,11 @@ std::vector<pcie::Bdf> requester_ids(const Rack& rack, const fabric::FunctionId&
       break;
     }
   if (own.domain != pcie::kManagementDomain) return all;
-  const std::uint16_t port = who.is_ntb ? tables.ntbs[who.index]->port : tables.endpoints[who.index]->port;
-  const fabric::PortTable& above = tables.packet_switch->downstream[port];
+  const auto port_above = [&](const auto& table) -> const fabric::PortTable& {
+    return tables.port(table.segment, table.port);
+  };
+  const fabric::PortTable& above =
+      who.is_ntb ? port_above(*tables.ntbs[who.index]) : port_above(*tables.endpoints[who.index]);
   if (above.acs.source_validation)
     std::erase_if(all, [&](pcie::Bdf rid) { return !above.bridge.leads_to(rid.bus()); });
   return all;

@@ -10,28 +10,36 @@ void set_address(pcie::Transaction& request, std::uint64_t at) {
   std::visit([at](auto& address) { address = std::remove_cvref_t<decltype(address)>(at); }, request.address);
 }
 
-std::vector<pcie::Bdf> requesters_of(const fabric::Tables& tables, std::size_t domain) {
-  std::vector<pcie::Bdf> all;
-  for (const auto& device : tables.hosts[domain]->iommu->devices) all.push_back(device.rid);
-  for (const auto& entry : tables.hosts[domain]->iommu->interrupts->entries)
+void add_requesters(const iommu::UnitTable& unit, std::vector<pcie::Bdf>& all) {
+  for (const auto& device : unit.devices) all.push_back(device.rid);
+  for (const auto& entry : unit.interrupts->entries)
     if (entry.present) all.push_back(entry.source);
-  for (std::size_t n = 0; n < tables.ntbs.size(); ++n) {
-    if (domain == 0)
-      for (const auto& entry : tables.ntbs[n]->management.lut) all.push_back(entry.rid);
-    else if (domain == n + 1)
-      for (const auto& entry : tables.ntbs[n]->link.lut) all.push_back(entry.rid);
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
+}
+
+void add_requesters(const std::vector<fabric::LutEntry>& lut, std::vector<pcie::Bdf>& all) {
+  for (const auto& entry : lut) all.push_back(entry.rid);
 }
 
 }  // namespace
 
 Rack::Rack(const fabric::Tables& tables) : tables_(tables) {
-  for (std::size_t d = 0; d < tables.hosts.size(); ++d) {
-    entries_.emplace_back(*tables.hosts[d]->iommu->interrupts);
-    requesters_.push_back(requesters_of(tables, d));
+  // In the order in which segments are numbered.
+  for (const auto& host : tables.hosts)
+    for (const auto& hierarchy : host->hierarchies) {
+      entries_.emplace_back(*hierarchy.iommu->interrupts);
+      add_requesters(*hierarchy.iommu, requesters_.emplace_back());
+    }
+  const auto in = [&](pcie::Domain domain, pcie::HostSegment segment = {}) -> std::vector<pcie::Bdf>& {
+    return requesters_[static_cast<std::size_t>(tables.segment(domain, segment))];
+  };
+  for (std::size_t n = 0; n < tables.ntbs.size(); ++n) {
+    const fabric::NtbTable& ntb = *tables.ntbs[n];
+    add_requesters(ntb.management.lut, in(pcie::kManagementDomain, ntb.segment));
+    add_requesters(ntb.link.lut, in(pcie::Domain{static_cast<std::uint16_t>(n + 1)}));
+  }
+  for (auto& all : requesters_) {
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
   }
 }
 
@@ -70,8 +78,8 @@ void Walker::raise(const pcie::Transaction& request, const fabric::Resolution& w
     return;
   const Interval area{met->address,
                       met->address + (way.interrupts->last - pcie::address_bits(request.address))};
-  const auto& table =
-      *rack_.tables().hosts[static_cast<std::size_t>(met->component.domain)]->iommu->interrupts;
+  const auto& host = *rack_.tables().hosts[static_cast<std::size_t>(met->component.domain)];
+  const auto& table = *host.in(met->component.segment).iommu->interrupts;
   if (table.mode == iommu::InterruptMode::off)
     raise_unremapped(request, *met, area);
   else
@@ -81,7 +89,7 @@ void Walker::raise(const pcie::Transaction& request, const fabric::Resolution& w
 void Walker::raise_remapped(pcie::Transaction request, const fabric::Fault& met, const Interval& area) {
   const std::uint64_t start = pcie::address_bits(request.address);
   request.length = 4;
-  for (const std::uint32_t index : rack_.entries(met.component.domain).of(met.rid.bdf)) {
+  for (const std::uint32_t index : rack_.entries(met.rid.segment).of(met.rid.bdf)) {
     const auto message = message_for(index, area);
     if (!message) continue;
     set_address(request, start + (message->address - met.address));

@@ -16,18 +16,18 @@ class Rack {
   explicit Rack(const fabric::Tables& tables);
 
   [[nodiscard]] const fabric::Tables& tables() const { return tables_; }
-  [[nodiscard]] const EntriesByRequester& entries(pcie::Domain domain) const {
-    return entries_[static_cast<std::size_t>(domain)];
+  [[nodiscard]] const EntriesByRequester& entries(pcie::Segment segment) const {
+    return entries_[static_cast<std::size_t>(segment)];
   }
-  // Requester IDs that some table of this domain names, ascending.
-  [[nodiscard]] const std::vector<pcie::Bdf>& known_requesters(pcie::Domain domain) const {
-    return requesters_[static_cast<std::size_t>(domain)];
+  // Requester IDs that some table of this segment names, ascending.
+  [[nodiscard]] const std::vector<pcie::Bdf>& known_requesters(pcie::Segment segment) const {
+    return requesters_[static_cast<std::size_t>(segment)];
   }
 
  private:
   const fabric::Tables& tables_;
-  std::vector<EntriesByRequester> entries_;         // by domain
-  std::vector<std::vector<pcie::Bdf>> requesters_;  // by domain
+  std::vector<EntriesByRequester> entries_;         // by segment
+  std::vector<std::vector<pcie::Bdf>> requesters_;  // by segment
 };
 
 class Walker {

@@ -214,7 +214,7 @@ void GuestMemory::settle() {
           [done = std::move(done)](const host::Result&) mutable { done(); });
 }
 
-void GuestMemory::attach(pcie::Bdf rid, Done done) {
+void GuestMemory::attach(pcie::Sbdf rid, Done done) {
   with_space([this, rid, now = ++attachment_, done = std::move(done)](auto space) mutable {
     if (!space) return done(std::unexpected(SlotRefusal::host_error));
     if (attachment_ != now) return done(std::unexpected(SlotRefusal::busy));
@@ -224,7 +224,7 @@ void GuestMemory::attach(pcie::Bdf rid, Done done) {
   });
 }
 
-void GuestMemory::detach(pcie::Bdf rid, Then done) {
+void GuestMemory::detach(pcie::Sbdf rid, Then done) {
   ++attachment_;
   request(host::DetachRid{rid}, [done = std::move(done)](const host::Result&) mutable { done(); });
 }

@@ -48,9 +48,9 @@ class GuestMemory : public std::enable_shared_from_this<GuestMemory> {
   // the I/O space back. Nobody is attached any more. Once.
   void close(Then done);
   // Lets `rid` use this memory. Mappings that come later are seen too.
-  void attach(pcie::Bdf rid, Done done);
+  void attach(pcie::Sbdf rid, Done done);
   // Done when no access of `rid` can be on its way.
-  void detach(pcie::Bdf rid, Then done);
+  void detach(pcie::Sbdf rid, Then done);
 
   [[nodiscard]] std::size_t mappings() const { return mappings_.size(); }
 

@@ -49,9 +49,10 @@ SlotHoldings VfSlot::holdings() const {
   return all;
 }
 
-std::optional<pcie::Bdf> VfSlot::requester() const {
+std::optional<pcie::Sbdf> VfSlot::requester() const {
   if (!assigned_) return std::nullopt;
-  return pcie::Bdf(static_cast<std::uint16_t>(host_.bus.bits | assigned_->requester));
+  return pcie::Sbdf(assigned_->segment,
+                    pcie::Bdf(static_cast<std::uint16_t>(host_.bus.bits | assigned_->requester)));
 }
 
 // ---- attach and the VF's connection to the guest
@@ -89,7 +90,7 @@ void VfSlot::connect() {
   });
 }
 
-std::optional<pcie::Bdf> VfSlot::silence() {
+std::optional<pcie::Sbdf> VfSlot::silence() {
   const auto rid = requester();
   if (!rid) return std::nullopt;
   for (std::uint16_t v = 0; v < kVectors; ++v) {
@@ -102,7 +103,7 @@ std::optional<pcie::Bdf> VfSlot::silence() {
   return rid;
 }
 
-void VfSlot::disconnect(std::optional<pcie::Bdf> rid, std::move_only_function<void()> done) {
+void VfSlot::disconnect(std::optional<pcie::Sbdf> rid, std::move_only_function<void()> done) {
   if (!rid) return done();
   memory_->detach(*rid, std::move(done));
 }

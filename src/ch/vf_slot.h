@@ -63,7 +63,7 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   // The VF may reach the guest's memory: a guest is attached, it has a VF, and is a bus master.
   [[nodiscard]] bool connected() const { return connected_; }
   // The VF's requester ID in this domain; nullopt while none is assigned.
-  [[nodiscard]] std::optional<pcie::Bdf> requester() const;
+  [[nodiscard]] std::optional<pcie::Sbdf> requester() const;
 
   // ---- the guest's side
   // A guest arrives; refused unless the slot is idle.
@@ -121,9 +121,9 @@ class VfSlot : public std::enable_shared_from_this<VfSlot> {
   void connect();
   // Takes the vectors away and forgets the connection; the requester ID that is still to be disconnected,
   // nullopt without a VF.
-  std::optional<pcie::Bdf> silence();
+  std::optional<pcie::Sbdf> silence();
   // Done when this VF can reach the guest's memory no more.
-  void disconnect(std::optional<pcie::Bdf> rid, std::move_only_function<void()> done);
+  void disconnect(std::optional<pcie::Sbdf> rid, std::move_only_function<void()> done);
   void begin_revoking();
   void finish_detach();
   void route(std::uint16_t vector);

@@ -15,9 +15,10 @@ class AffectedSet {
   void function(const FunctionId& id) { affected_.functions.push_back(id); }
   // Whoever carries `rid` in `domain`: a function, a host's processors, or through an NTB's look-up table the
   // one behind a proxy.
-  void requester(pcie::Domain domain, pcie::Bdf rid) { requester(domain, rid, 0); }
+  void requester(pcie::Domain domain, pcie::Sbdf rid) { requester(domain, rid, 0); }
 
-  void iommu(pcie::Domain domain, const iommu::UnitTable& before, const iommu::UnitTable& after);
+  void iommu(pcie::Domain domain, pcie::HostSegment segment, const iommu::UnitTable& before,
+             const iommu::UnitTable& after);
   // Something else answers at these addresses, or nothing any more.
   void memory(pcie::Domain domain, const Range<BusAddr>& range);
   void ntb(std::uint16_t ntb, const NtbTable& before, const NtbTable& after);
@@ -28,9 +29,14 @@ class AffectedSet {
 
  private:
   static constexpr int kMaxNtbs = 4;  // in a row: a longer chain counts as everyone
-  void requester(pcie::Domain domain, pcie::Bdf rid, int depth);
-  void behind_proxy(const std::vector<LutEntry>& lut, pcie::Domain near, std::uint8_t devfn, int depth);
-  void all_of(const std::vector<LutEntry>& lut, pcie::Domain near);
+  // Where the requesters of a look-up table are.
+  struct Near {
+    pcie::Domain domain{};
+    pcie::HostSegment segment{};
+  };
+  void requester(pcie::Domain domain, pcie::Sbdf rid, int depth);
+  void behind_proxy(const std::vector<LutEntry>& lut, Near near, std::uint8_t devfn, int depth);
+  void all_of(const std::vector<LutEntry>& lut, Near near);
 
   const Tables& tables_;
   Affected affected_;

@@ -48,6 +48,8 @@ std::string_view name(Reason reason) {
       return "no permission for this VM";
     case Reason::no_route:
       return "nothing claims the address";
+    case Reason::between_segments:
+      return "the target is in another segment";
     case Reason::interrupt_area:
       return "the interrupt range is not memory";
     case Reason::source_validation:

@@ -13,7 +13,7 @@ namespace ladon::fabric {
 enum class ComponentKind : std::uint8_t {
   processor,     // a host's CPU; its second-level page tables
   root_complex,  // the host bridge: memory map
-  root_port,     // 00:01.0
+  root_port,     // 00:01.0 of its segment
   iommu,
   upstream,    // the switch's upstream port
   downstream,  // the switch's downstream port `index`
@@ -25,6 +25,8 @@ struct ComponentId {
   ComponentKind kind{};
   pcie::Domain domain{};
   std::uint16_t index = 0;
+  // Of those that every segment of a host has of its own: root port, IOMMU, switch ports. 0 of all others.
+  pcie::HostSegment segment{};
   constexpr auto operator<=>(const ComponentId&) const = default;
 };
 
@@ -60,6 +62,7 @@ enum class Reason : std::uint8_t {
   ept_not_mapped,
   ept_no_permission,
   no_route,             // no window, BAR or memory claims the address
+  between_segments,     // a device's request for what lies below another root port; PCIe 6.0, 1.3.1
   interrupt_area,       // 0xFEExxxxx as a target of a load, store or read
   source_validation,    // ACS: the requester's bus is not below this port
   translation_blocked,  // ACS: AT is not 00b

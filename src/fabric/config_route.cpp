@@ -25,30 +25,35 @@ bool forwards_ari(const pcie::ConfigSpace& space) {
 
 }  // namespace
 
-Fabric::Impl::Found Fabric::Impl::find(pcie::Domain domain, pcie::Bdf bdf) {
-  Host* at = host(domain);
-  if (at == nullptr) return {};
+Fabric::Impl::Found Fabric::Impl::find(pcie::Domain domain, pcie::Sbdf address) {
+  Host* owner = host(domain);
+  const auto number = static_cast<std::size_t>(address.segment);
+  if (owner == nullptr || number >= owner->segments.size()) return {};
+  Segment& at = owner->segments[number];
+  const pcie::Bdf bdf = address.bdf;
   if (bdf.bus() == 0) {
-    if (bdf == pcie::Bdf(0, 0, 0)) return {.bridge = &at->host_bridge};
-    if (bdf == pcie::Bdf(0, 1, 0)) return {.bridge = &at->root_port};
+    if (bdf == pcie::Bdf(0, 0, 0)) return {.bridge = &at.host_bridge};
+    if (bdf == pcie::Bdf(0, 1, 0)) return {.bridge = &at.root_port};
     return {};
   }
-  const BusNumbers root(at->root_port);
+  const BusNumbers root(at.root_port);
   if (!root.lead_to(bdf.bus())) return {};
-  if (domain == pcie::kManagementDomain) {
-    if (bdf.bus() != root.secondary) return find_below_switch(bdf);
-    return bdf.devfn() == 0 ? Found{.bridge = &upstream} : Found{};
+  if (at.packet_switch) {
+    if (bdf.bus() != root.secondary) return find_below_switch(*at.packet_switch, bdf);
+    return bdf.devfn() == 0 ? Found{.bridge = &at.packet_switch->upstream} : Found{};
   }
   if (bdf.bus() != root.secondary || bdf.devfn() != 0) return {};
   return {.function = &ntbs[static_cast<std::size_t>(domain) - 1]->function(NtbSideName::link)};
 }
 
-Fabric::Impl::Found Fabric::Impl::find_below_switch(pcie::Bdf bdf) {
-  const BusNumbers whole(upstream);
+Fabric::Impl::Found Fabric::Impl::find_below_switch(Switch& packet_switch, pcie::Bdf bdf) {
+  const BusNumbers whole(packet_switch.upstream);
+  auto& ports = packet_switch.ports;
   if (!whole.lead_to(bdf.bus())) return {};
   if (bdf.bus() == whole.secondary) {
-    const std::size_t port = bdf.device() + bdf.function() * kDevices;
-    return port < ports.size() ? Found{.bridge = &ports[port].space} : Found{};
+    const std::size_t functions = packet_switch.functions_a_device();
+    const std::size_t port = bdf.device() * functions + bdf.function();
+    return bdf.function() < functions && port < ports.size() ? Found{.bridge = &ports[port].space} : Found{};
   }
   for (Port& port : ports) {
     const BusNumbers numbers(port.space);
@@ -65,18 +70,18 @@ Fabric::Impl::Found Fabric::Impl::find_below_switch(pcie::Bdf bdf) {
   return {};
 }
 
-std::uint32_t Fabric::config_read(pcie::Domain domain, pcie::Bdf bdf, std::uint16_t offset, unsigned width) {
+std::uint32_t Fabric::config_read(pcie::Domain domain, pcie::Sbdf bdf, std::uint16_t offset, unsigned width) {
   const auto found = impl_->find(domain, bdf);
   if (found.bridge != nullptr) return found.bridge->read(offset, width);
   if (found.function != nullptr) return found.function->config_read(offset, width);
   return width >= 4 ? ~std::uint32_t{0} : (std::uint32_t{1} << (8 * width)) - 1;
 }
 
-void Fabric::config_write(pcie::Domain domain, pcie::Bdf bdf, std::uint16_t offset, unsigned width,
+void Fabric::config_write(pcie::Domain domain, pcie::Sbdf bdf, std::uint16_t offset, unsigned width,
                           std::uint32_t value) {
   const auto found = impl_->find(domain, bdf);
   if (found.bridge != nullptr) {
-    if (found.bridge->write(offset, width, value)) impl_->bridges_changed();
+    if (found.bridge->write(offset, width, value)) impl_->bridge_changed(domain, bdf.segment, *found.bridge);
   } else if (found.function != nullptr) {
     found.function->config_write(offset, width, value);
     impl_->endpoints_changed();

@@ -77,76 +77,77 @@ Expected<void> Fabric::remove_memory(pcie::Domain domain, const Range<BusAddr>& 
 Expected<iommu::DomainId> Fabric::create_domain(pcie::Domain domain) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  return host->unit.create_domain();
+  return host->units.create_domain();
 }
 
 Expected<void> Fabric::destroy_domain(pcie::Domain domain, iommu::DomainId id) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  return host->unit.destroy_domain(id);
+  return host->units.destroy_domain(id);
 }
 
-Expected<void> Fabric::attach(pcie::Domain domain, iommu::DomainId id, pcie::Bdf rid, iommu::Grants grants) {
-  auto* host = impl_->host(domain);
-  if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto done = host->unit.attach(id, rid, grants);
-  if (done) impl_->iommu_changed(domain, true);
+Expected<void> Fabric::attach(pcie::Domain domain, iommu::DomainId id, pcie::Sbdf rid, iommu::Grants grants) {
+  auto* unit = impl_->unit(domain, rid.segment);
+  if (unit == nullptr) return std::unexpected(TableError::no_such_thing);
+  auto done = unit->attach(id, rid.bdf, grants);
+  if (done) impl_->iommu_changed(domain, rid.segment, true);
   return done;
 }
 
-Expected<void> Fabric::detach(pcie::Domain domain, pcie::Bdf rid) {
-  auto* host = impl_->host(domain);
-  if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto done = host->unit.detach(rid);
-  if (done) impl_->iommu_changed(domain, false);
+Expected<void> Fabric::detach(pcie::Domain domain, pcie::Sbdf rid) {
+  auto* unit = impl_->unit(domain, rid.segment);
+  if (unit == nullptr) return std::unexpected(TableError::no_such_thing);
+  auto done = unit->detach(rid.bdf);
+  if (done) impl_->iommu_changed(domain, rid.segment, false);
   return done;
 }
 
 Expected<void> Fabric::map(pcie::Domain domain, iommu::DomainId id, const iommu::Mapping<Iova>& mapping) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto done = host->unit.map(id, mapping);
-  if (done) impl_->iommu_changed(domain, true);
+  auto done = host->units.map(id, mapping);
+  if (done) impl_->mappings_changed(domain, id, true);
   return done;
 }
 
 Expected<void> Fabric::unmap(pcie::Domain domain, iommu::DomainId id, const Range<Iova>& range) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto done = host->unit.unmap(id, range);
-  if (done) impl_->iommu_changed(domain, false);
+  auto done = host->units.unmap(id, range);
+  if (done) impl_->mappings_changed(domain, id, false);
   return done;
 }
 
 std::size_t Fabric::domains(pcie::Domain domain) const {
   const auto* host = impl_->host(domain);
-  return host == nullptr ? 0 : host->unit.domains();
+  return host == nullptr ? 0 : host->units.domains();
 }
 
 void Fabric::flush_iotlb(pcie::Domain domain) {
   auto* host = impl_->host(domain);
   if (host == nullptr) return;
-  host->unit.flush();
-  impl_->iommu_changed(domain, false);
+  host->units.flush();
+  for (std::uint16_t s = 0; s < host->units.size(); ++s)
+    impl_->iommu_changed(domain, pcie::HostSegment{s}, false);
 }
 
 void Fabric::fill_iotlb(pcie::Domain domain, iommu::DomainId id, Iova at) {
-  if (auto* host = impl_->host(domain)) host->unit.fill(id, at);
+  if (auto* host = impl_->host(domain)) host->units.fill(id, at);
 }
 
-Expected<iommu::Message> Fabric::route_interrupt(pcie::Domain domain, pcie::Bdf rid, std::uint32_t vector) {
-  auto* host = impl_->host(domain);
-  if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto message = host->unit.interrupts().route(rid, vector);
-  if (message) impl_->iommu_changed(domain, true);
+Expected<iommu::Message> Fabric::route_interrupt(pcie::Domain domain, pcie::Sbdf rid, std::uint32_t vector) {
+  auto* unit = impl_->unit(domain, rid.segment);
+  if (unit == nullptr) return std::unexpected(TableError::no_such_thing);
+  auto message = unit->interrupts().route(rid.bdf, vector);
+  if (message) impl_->iommu_changed(domain, rid.segment, true);
   return message;
 }
 
-Expected<void> Fabric::unroute_interrupt(pcie::Domain domain, pcie::Bdf rid, std::uint32_t vector) {
-  auto* host = impl_->host(domain);
-  if (host == nullptr) return std::unexpected(TableError::no_such_thing);
-  auto done = host->unit.interrupts().unroute(rid, vector);
-  if (done) impl_->iommu_changed(domain, true, &rid);
+Expected<void> Fabric::unroute_interrupt(pcie::Domain domain, pcie::Sbdf rid, std::uint32_t vector) {
+  auto* unit = impl_->unit(domain, rid.segment);
+  if (unit == nullptr) return std::unexpected(TableError::no_such_thing);
+  auto done = unit->interrupts().unroute(rid.bdf, vector);
+  if (done) impl_->iommu_changed(domain, rid.segment, true, &rid.bdf);
   return done;
 }
 

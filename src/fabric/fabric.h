@@ -2,13 +2,20 @@
 // owns their state, answers configuration requests as a hierarchy would, and publishes each change as a new
 // snapshot of the tables.
 //
-//   hosts[0]  root complex -- root port -- switch upstream -+- downstream 0 -- NTB 1 ~~ root port --
+//   hosts[0]  root complex -+- root port, IOMMU -- switch 0 -+- downstream 0 -- NTB 1 ~~ root port --
 //   hosts[1]
-//                                                           +- downstream 1 -- NTB 2 ~~ root port -- hosts[2]
-//                                                           +- downstream 2 -- endpoint 0
+//                           |                                +- downstream 1 -- NTB 2 ~~ root port --
+//                           hosts[2] |                                +- downstream 2 -- endpoint 0
+//                           +- root port, IOMMU -- switch 1 -+- downstream 0 -- NTB 3 ~~ root port --
+//                           hosts[3]
+//                                                            +- downstream 1 -- endpoint 1
+//
+// The management host has as many PCI segments as the options name, each with a root port, an IOMMU and a
+// switch of its own; memory and address map are the domain's. Below a switch come NTBs first, then endpoints.
+// A compute host has one segment. Functions and requesters are named here as that host's software names them.
 //
 // Nothing routes before software has enumerated: bus numbers, windows, memory enables and bus mastering
-// (bridges' too) are as programmed. Every domain has host bridge 00:00.0 and root port 00:01.0; below it the
+// (bridges' too) are as programmed. Every segment has host bridge 00:00.0 and root port 00:01.0; below it the
 // management host has the switch's upstream port, a compute host its NTB's link side (device 0).
 //
 // One thread owns a Fabric; a snapshot may be read by any. Not reentrant: a listener must not call back into
@@ -52,16 +59,18 @@ struct HostOptions {
   iommu::Invalidation invalidation = iommu::Invalidation::strict;
   std::uint32_t iotlb_entries = 0;  // iommu::UnitOptions
   NtbOptions ntb;                   // of a compute host: the one that leads to it
+  pcie::HostSegment segment{};      // of a compute host: where in the management host's domain that one is
 };
 
 struct EndpointOptions {
   std::string name;
   pcie::Endpoint* device = nullptr;  // outlives the fabric
+  pcie::HostSegment segment{};       // of the management host
 };
 
 struct Options {
   std::vector<HostOptions> hosts;          // [0] is the management host; each other one gets an NTB
-  std::vector<EndpointOptions> endpoints;  // hosts + endpoints at most 254: a switch has 253 ports
+  std::vector<EndpointOptions> endpoints;  // in one segment with NTBs at most 253: a switch's ports
   Defences defences;
   iommu::FaultLogOptions fault_log;  // one log a domain
 };
@@ -97,9 +106,9 @@ class Fabric {
 
   // ---- configuration requests of one host's software; a function that is not there reads as all ones.
   // `offset` naturally aligned for `width` 1, 2 or 4.
-  [[nodiscard]] std::uint32_t config_read(pcie::Domain domain, pcie::Bdf bdf, std::uint16_t offset,
+  [[nodiscard]] std::uint32_t config_read(pcie::Domain domain, pcie::Sbdf bdf, std::uint16_t offset,
                                           unsigned width);
-  void config_write(pcie::Domain domain, pcie::Bdf bdf, std::uint16_t offset, unsigned width,
+  void config_write(pcie::Domain domain, pcie::Sbdf bdf, std::uint16_t offset, unsigned width,
                     std::uint32_t value);
   // Takes over what endpoints changed on their own (pcie::Endpoint::decode_version): after register accesses
   // that may reset a function. config_write does it by itself.
@@ -114,12 +123,13 @@ class Fabric {
   // A whole range that was added.
   [[nodiscard]] Expected<void> remove_memory(pcie::Domain domain, const Range<BusAddr>& range);
 
-  // ---- IOMMU of a host; see iommu::Unit for the errors.
+  // ---- IOMMUs of a host, one a segment; see iommu::Units for the errors. I/O domains are the host's: the
+  // requesters of one may be in different segments.
   [[nodiscard]] Expected<iommu::DomainId> create_domain(pcie::Domain domain);
   [[nodiscard]] Expected<void> destroy_domain(pcie::Domain domain, iommu::DomainId id);
-  [[nodiscard]] Expected<void> attach(pcie::Domain domain, iommu::DomainId id, pcie::Bdf rid,
+  [[nodiscard]] Expected<void> attach(pcie::Domain domain, iommu::DomainId id, pcie::Sbdf rid,
                                       iommu::Grants grants = {});
-  [[nodiscard]] Expected<void> detach(pcie::Domain domain, pcie::Bdf rid);
+  [[nodiscard]] Expected<void> detach(pcie::Domain domain, pcie::Sbdf rid);
   [[nodiscard]] Expected<void> map(pcie::Domain domain, iommu::DomainId id,
                                    const iommu::Mapping<Iova>& mapping);
   [[nodiscard]] Expected<void> unmap(pcie::Domain domain, iommu::DomainId id, const Range<Iova>& range);
@@ -130,9 +140,9 @@ class Fabric {
   void fill_iotlb(pcie::Domain domain, iommu::DomainId id, Iova at);
 
   // ---- interrupts of a host: what a device must send to raise `vector`.
-  [[nodiscard]] Expected<iommu::Message> route_interrupt(pcie::Domain domain, pcie::Bdf rid,
+  [[nodiscard]] Expected<iommu::Message> route_interrupt(pcie::Domain domain, pcie::Sbdf rid,
                                                          std::uint32_t vector);
-  [[nodiscard]] Expected<void> unroute_interrupt(pcie::Domain domain, pcie::Bdf rid, std::uint32_t vector);
+  [[nodiscard]] Expected<void> unroute_interrupt(pcie::Domain domain, pcie::Sbdf rid, std::uint32_t vector);
 
   // ---- second-level page tables of a host's VMs; a VM has one as soon as something is mapped.
   [[nodiscard]] Expected<void> map_vm(pcie::Domain domain, pcie::Vm vm, const iommu::Mapping<Gpa>& mapping);

@@ -23,9 +23,8 @@ std::string table_name(const ComponentId& component, Table table) {
 }
 
 HopRow row(const Tables& tables, const Hop& hop, bool request) {
-  const auto domain = static_cast<unsigned>(hop.domain);
   return {.direction = request ? "request" : "completion",
-          .segment = fmt::format("{:04x}", domain),
+          .segment = fmt::format("{:04x}", static_cast<unsigned>(hop.segment)),
           .domain = host_name(tables, hop.domain),
           .component = tables.name(hop.component),
           .table = table_name(hop.component, hop.table),

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <stdexcept>
-#include <utility>
 
 #include "spec/pci.h"
 
@@ -15,6 +14,7 @@ namespace {
 
 // Each port takes a bus number; three lie above: the root's, the upstream port's and the internal one.
 constexpr std::size_t kMaxPorts = 256 - 3;
+constexpr std::size_t kMaxSegments = 256;
 
 pcie::Identity identity(std::uint16_t device, std::uint32_t class_code) {
   return {.vendor = pci::kLadonVendor,
@@ -31,36 +31,6 @@ pcie::ConfigSpace bridge(std::uint16_t device, pcie::PortType type) {
   space.add_aer();
   if (type == pcie::PortType::downstream) space.add_acs();
   return space;
-}
-
-BridgeTable bridge_table(const pcie::ConfigSpace& space) {
-  const auto windows = space.bridge_windows();
-  const auto express = *space.capability(pci::kCapExpress);
-  const auto control2 = space.read(static_cast<std::uint16_t>(express + pci::kExpressDeviceControl2), 2);
-  return {.secondary = windows.secondary,
-          .subordinate = windows.subordinate,
-          .memory = windows.memory,
-          .prefetchable = windows.prefetchable,
-          .bus_master = space.bus_master(),
-          .ari_forwarding = (control2 & pci::kDeviceControl2AriForwarding) != 0};
-}
-
-bool same(const BridgeTable& a, const BridgeTable& b) {
-  return a.secondary == b.secondary && a.subordinate == b.subordinate && a.memory == b.memory &&
-         a.prefetchable == b.prefetchable && a.bus_master == b.bus_master &&
-         a.ari_forwarding == b.ari_forwarding;
-}
-
-bool same(const SwitchTable& a, const SwitchTable& b) {
-  const auto same_port = [](const PortTable& x, const PortTable& y) {
-    return same(x.bridge, y.bridge) && x.acs.source_validation == y.acs.source_validation &&
-           x.acs.translation_blocking == y.acs.translation_blocking &&
-           x.acs.request_redirect == y.acs.request_redirect &&
-           x.acs.completion_redirect == y.acs.completion_redirect &&
-           x.acs.upstream_forwarding == y.acs.upstream_forwarding;
-  };
-  return same(a.upstream, b.upstream) && std::equal(a.downstream.begin(), a.downstream.end(),
-                                                    b.downstream.begin(), b.downstream.end(), same_port);
 }
 
 iommu::UnitOptions unit_options(const Options& options, std::size_t domain) {
@@ -94,11 +64,30 @@ void check(const NtbOptions& ntb) {
 
 void check(const Options& options) {
   if (options.hosts.empty()) refuse("a rack needs a management host");
-  if (options.hosts.size() - 1 + options.endpoints.size() > kMaxPorts)
-    refuse("more compute hosts and endpoints than the switch has ports (253)");
-  for (const auto& endpoint : options.endpoints)
+  std::map<pcie::HostSegment, std::size_t> ports;
+  for (const auto& endpoint : options.endpoints) {
     if (endpoint.device == nullptr) refuse("an endpoint without a device");
-  for (std::size_t domain = 1; domain < options.hosts.size(); ++domain) check(options.hosts[domain].ntb);
+    ++ports[endpoint.segment];
+  }
+  for (std::size_t domain = 1; domain < options.hosts.size(); ++domain) {
+    check(options.hosts[domain].ntb);
+    ++ports[options.hosts[domain].segment];
+  }
+  for (const auto& [segment, count] : ports) {
+    if (static_cast<std::size_t>(segment) >= kMaxSegments) refuse("segments: at most 256");
+    if (count > kMaxPorts)
+      refuse("more compute hosts and endpoints in a segment than its switch has ports (253)");
+  }
+}
+
+// Those of the management host: as many as are named. Of a compute host: one.
+std::size_t segments_of(const Options& options, std::size_t domain) {
+  std::size_t last = 0;
+  if (domain != 0) return 1;
+  for (const auto& endpoint : options.endpoints)
+    last = std::max(last, static_cast<std::size_t>(endpoint.segment));
+  for (const auto& host : options.hosts) last = std::max(last, static_cast<std::size_t>(host.segment));
+  return last + 1;
 }
 
 // Adds the parts of `range` that no claim has yet.
@@ -123,42 +112,72 @@ void add_claim(std::vector<Claim>& claims, const Claim& whole) {
     claims.push_back({.range = part, .base = whole.base, .function = whole.function, .bar = whole.bar});
 }
 
+// The claims by address. Where software has laid BARs over one another, the first function has the address.
+std::vector<Claim> apart(const std::vector<Claim>& wanted) {
+  const auto by_address = [](const Claim& a, const Claim& b) { return a.range.first() < b.range.first(); };
+  std::vector<Claim> claims = wanted;
+  std::sort(claims.begin(), claims.end(), by_address);
+  const auto meet = [](const Claim& a, const Claim& b) { return a.range.overlaps(b.range); };
+  if (std::adjacent_find(claims.begin(), claims.end(), meet) == claims.end()) return claims;
+  claims.clear();
+  for (const Claim& claim : wanted) add_claim(claims, claim);
+  std::sort(claims.begin(), claims.end(), by_address);
+  return claims;
+}
+
 }  // namespace
 
-Fabric::Impl::Host::Host(const Options& options, std::size_t domain)
-    : host_bridge(pcie::ConfigSpace::endpoint(identity(pci::kHostBridgeDevice, 0x060000))),
-      root_port(bridge(pci::kRootPortDevice, pcie::PortType::root_port)),
-      memory(std::make_shared<std::vector<MemoryRange>>()),
-      unit(unit_options(options, domain)),
-      log(options.fault_log) {}
+BridgeTable Fabric::Impl::bridge_table(const pcie::ConfigSpace& space) {
+  const auto windows = space.bridge_windows();
+  const auto express = *space.capability(pci::kCapExpress);
+  const auto control2 = space.read(static_cast<std::uint16_t>(express + pci::kExpressDeviceControl2), 2);
+  return {.secondary = windows.secondary,
+          .subordinate = windows.subordinate,
+          .memory = windows.memory,
+          .prefetchable = windows.prefetchable,
+          .bus_master = space.bus_master(),
+          .ari_forwarding = (control2 & pci::kDeviceControl2AriForwarding) != 0};
+}
 
-Fabric::Impl::Impl(const Options& wanted)
-    : options((check(wanted), wanted)), upstream(bridge(pci::kSwitchDevice, pcie::PortType::upstream)) {
+Fabric::Impl::Host::Host(const Options& options, std::size_t domain)
+    : memory(std::make_shared<std::vector<MemoryRange>>()),
+      units(unit_options(options, domain), segments_of(options, domain)),
+      log(options.fault_log) {
+  for (std::size_t s = 0; s < units.size(); ++s) {
+    segments.push_back({pcie::ConfigSpace::endpoint(identity(pci::kHostBridgeDevice, 0x060000)),
+                        bridge(pci::kRootPortDevice, pcie::PortType::root_port),
+                        {}});
+    if (domain == 0)
+      segments.back().packet_switch = Switch{bridge(pci::kSwitchDevice, pcie::PortType::upstream), {}};
+  }
+}
+
+Fabric::Impl::Impl(const Options& wanted) : options((check(wanted), wanted)) {
   auto next = std::make_shared<Tables>();
   next->defences = options.defences;
   auto names = std::make_shared<Names>();
-  const auto down = [](bool is_ntb, std::size_t index) {
-    return Port{bridge(pci::kSwitchDevice, pcie::PortType::downstream),
-                {.is_ntb = is_ntb, .index = static_cast<std::uint16_t>(index)}};
-  };
   for (std::size_t domain = 0; domain < options.hosts.size(); ++domain) {
     hosts.push_back(std::make_unique<Host>(options, domain));
     names->hosts.push_back(options.hosts[domain].name);
-    next->hosts.push_back(host_table(*hosts.back()));
     if (domain == 0) continue;
     const auto index = static_cast<std::uint16_t>(domain - 1);
-    ports.push_back(down(true, index));
+    ntb_ports.push_back(add_port(options.hosts[domain].segment, {.is_ntb = true, .index = index}));
     ntbs.push_back(std::make_unique<Ntb>(options.hosts[domain].ntb, index, *this));
-    next->ntbs.push_back(std::make_shared<NtbTable>(ntbs.back()->table(port_of(true, index))));
+    next->ntbs.push_back(std::make_shared<NtbTable>(ntb_table(index)));
   }
   for (std::uint16_t e = 0; e < options.endpoints.size(); ++e) {
-    ports.push_back(down(false, e));
+    endpoint_ports.push_back(add_port(options.endpoints[e].segment, {.is_ntb = false, .index = e}));
     decode_versions.push_back(options.endpoints[e].device->decode_version());
     names->endpoints.push_back(options.endpoints[e].name);
     next->endpoints.push_back(endpoint_table(e));
   }
-  for (std::size_t p = kDevices; p < ports.size(); ++p) ports[p % kDevices].space.set_multi_function();
-  next->packet_switch = switch_table();
+  for (Segment& segment : hosts.front()->segments) {
+    auto& ports = segment.packet_switch->ports;
+    const std::size_t functions = segment.packet_switch->functions_a_device();
+    for (std::size_t p = 0; functions > 1 && p + 1 < ports.size(); p += functions)
+      ports[p].space.set_multi_function();
+  }
+  for (const auto& host : hosts) next->hosts.push_back(host_table(*host));
   next->names = std::move(names);
   tables = std::move(next);
 }
@@ -168,37 +187,53 @@ Fabric::Impl::Host* Fabric::Impl::host(pcie::Domain domain) {
   return index < hosts.size() ? hosts[index].get() : nullptr;
 }
 
-std::uint16_t Fabric::Impl::port_of(bool is_ntb, std::uint16_t index) const {
-  const auto it = std::find_if(ports.begin(), ports.end(), [&](const Port& port) {
-    return port.below.is_ntb == is_ntb && port.below.index == index;
-  });
-  return static_cast<std::uint16_t>(it - ports.begin());
+iommu::Unit* Fabric::Impl::unit(pcie::Domain domain, pcie::HostSegment segment) {
+  Host* owner = host(domain);
+  const auto index = static_cast<std::size_t>(segment);
+  return owner != nullptr && index < owner->units.size() ? &owner->units[index] : nullptr;
+}
+
+Fabric::Impl::PortId Fabric::Impl::add_port(pcie::HostSegment segment, Attached below) {
+  auto& ports = hosts.front()->segments[static_cast<std::size_t>(segment)].packet_switch->ports;
+  ports.push_back({bridge(pci::kSwitchDevice, pcie::PortType::downstream), below});
+  return {segment, static_cast<std::uint16_t>(ports.size() - 1)};
 }
 
 std::shared_ptr<const HostTable> Fabric::Impl::host_table(const Host& host) const {
   auto table = std::make_shared<HostTable>();
   table->memory = host.memory;
-  table->root_port = bridge_table(host.root_port);
-  table->iommu = host.unit.table();
+  for (std::size_t s = 0; s < host.segments.size(); ++s) {
+    const Segment& segment = host.segments[s];
+    table->hierarchies.push_back(
+        {.root_port = bridge_table(segment.root_port),
+         .iommu = host.units[s].table(),
+         .packet_switch = segment.packet_switch ? switch_table(*segment.packet_switch) : nullptr});
+  }
   for (const auto& [vm, second_level] : host.vms) table->vms.push_back({vm, second_level});
   return table;
 }
 
-std::shared_ptr<const SwitchTable> Fabric::Impl::switch_table() const {
+PortTable Fabric::Impl::port_table(const Port& port) const {
+  auto acs = port.space.acs();
+  if (!options.defences.acs) acs.request_redirect = acs.completion_redirect = acs.upstream_forwarding = false;
+  return {.bridge = bridge_table(port.space), .acs = acs, .below = port.below};
+}
+
+std::shared_ptr<const SwitchTable> Fabric::Impl::switch_table(const Switch& packet_switch) const {
   auto table = std::make_shared<SwitchTable>();
-  table->upstream = bridge_table(upstream);
-  for (const Port& port : ports) {
-    auto acs = port.space.acs();
-    if (!options.defences.acs)
-      acs.request_redirect = acs.completion_redirect = acs.upstream_forwarding = false;
-    table->downstream.push_back({.bridge = bridge_table(port.space), .acs = acs, .below = port.below});
-  }
+  table->upstream = bridge_table(packet_switch.upstream);
+  for (const Port& port : packet_switch.ports) table->downstream.push_back(port_table(port));
   return table;
+}
+
+NtbTable Fabric::Impl::ntb_table(std::uint16_t ntb) const {
+  return ntbs[ntb]->table(ntb_ports[ntb].segment, ntb_ports[ntb].index);
 }
 
 std::shared_ptr<const EndpointTable> Fabric::Impl::endpoint_table(std::uint16_t endpoint) const {
   auto table = std::make_shared<EndpointTable>();
-  table->port = port_of(false, endpoint);
+  table->segment = endpoint_ports[endpoint].segment;
+  table->port = endpoint_ports[endpoint].index;
   pcie::Endpoint& device = *options.endpoints[endpoint].device;
   table->functions = device.functions();
   for (const std::uint16_t index : table->functions) {
@@ -206,106 +241,11 @@ std::shared_ptr<const EndpointTable> Fabric::Impl::endpoint_table(std::uint16_t 
     table->bus_masters.push_back(function != nullptr && function->bus_master() ? 1 : 0);
     if (function == nullptr) continue;
     for (const auto& bar : function->decoded())
-      add_claim(table->claims,
-                {.range = bar.range, .base = bar.range.first(), .function = index, .bar = bar.bar});
+      table->claims.push_back(
+          {.range = bar.range, .base = bar.range.first(), .function = index, .bar = bar.bar});
   }
-  std::sort(table->claims.begin(), table->claims.end(),
-            [](const Claim& a, const Claim& b) { return a.range.first() < b.range.first(); });
+  table->claims = apart(table->claims);
   return table;
-}
-
-void Fabric::Impl::publish(std::shared_ptr<Tables> next, AffectedSet& set) {
-  ++next->version;
-  const auto before = std::exchange(tables, std::move(next));  // `set` still reads it
-  const Affected affected = set.take();
-  const bool any = affected.everyone || !affected.functions.empty() || !affected.processors.empty();
-  if (any && listener != nullptr) listener->access_changed(affected);
-}
-
-void Fabric::Impl::bridges_changed() {
-  auto next = std::make_shared<Tables>(*tables);
-  bool changed = false;
-  for (std::size_t domain = 0; domain < hosts.size(); ++domain) {
-    const BridgeTable now = bridge_table(hosts[domain]->root_port);
-    if (same(now, tables->hosts[domain]->root_port)) continue;
-    auto table = std::make_shared<HostTable>(*tables->hosts[domain]);
-    table->root_port = now;
-    next->hosts[domain] = std::move(table);
-    changed = true;
-  }
-  if (auto now = switch_table(); !same(*now, *tables->packet_switch)) {
-    next->packet_switch = std::move(now);
-    changed = true;
-  }
-  if (!changed) return;
-  AffectedSet affected(*tables);
-  affected.everyone();
-  publish(std::move(next), affected);
-}
-
-void Fabric::Impl::endpoints_changed() {
-  for (std::uint16_t e = 0; e < options.endpoints.size(); ++e) {
-    const std::uint64_t version = options.endpoints[e].device->decode_version();
-    if (version == std::exchange(decode_versions[e], version)) continue;
-    auto next = std::make_shared<Tables>(*tables);
-    next->endpoints[e] = endpoint_table(e);
-    AffectedSet affected(*tables);
-    affected.endpoint(e, *tables->endpoints[e], *next->endpoints[e]);
-    publish(std::move(next), affected);
-  }
-}
-
-void Fabric::Impl::memory_changed(pcie::Domain domain, const Range<BusAddr>& range, bool only_added) {
-  const auto index = static_cast<std::size_t>(domain);
-  auto next = std::make_shared<Tables>(*tables);
-  auto table = std::make_shared<HostTable>(*tables->hosts[index]);
-  table->memory = hosts[index]->memory;
-  next->hosts[index] = std::move(table);
-  AffectedSet affected(*tables);
-  // Memory goes before the root port's windows: what has gone down there ends in it now.
-  const BridgeTable& port = tables->hosts[index]->root_port;
-  const auto covers = [&](const auto& window) { return window && window->overlaps(range); };
-  if (!only_added || covers(port.memory) || covers(port.prefetchable)) affected.memory(domain, range);
-  publish(std::move(next), affected);
-}
-
-void Fabric::Impl::iommu_changed(pcie::Domain domain, bool only_added, const pcie::Bdf* unrouted) {
-  const auto index = static_cast<std::size_t>(domain);
-  auto next = std::make_shared<Tables>(*tables);
-  auto table = std::make_shared<HostTable>(*tables->hosts[index]);
-  table->iommu = hosts[index]->unit.table();
-  next->hosts[index] = table;
-  AffectedSet affected(*tables);
-  const bool exact = table->iommu->enforcement == iommu::Enforcement::full;
-  if (!only_added || !exact) affected.iommu(domain, *tables->hosts[index]->iommu, *table->iommu);
-  if (unrouted != nullptr) {
-    // Without a check of the source anyone may have used the entry.
-    if (table->iommu->interrupts->mode == iommu::InterruptMode::unchecked)
-      affected.everyone();
-    else
-      affected.requester(domain, *unrouted);
-  }
-  publish(std::move(next), affected);
-}
-
-void Fabric::Impl::vms_changed(pcie::Domain domain, bool only_added) {
-  const auto index = static_cast<std::size_t>(domain);
-  auto next = std::make_shared<Tables>(*tables);
-  auto table = std::make_shared<HostTable>(*tables->hosts[index]);
-  table->vms.clear();
-  for (const auto& [vm, second_level] : hosts[index]->vms) table->vms.push_back({vm, second_level});
-  next->hosts[index] = std::move(table);
-  AffectedSet affected(*tables);
-  if (!only_added || !options.defences.ept) affected.processor(domain);
-  publish(std::move(next), affected);
-}
-
-void Fabric::Impl::ntb_changed(std::uint16_t ntb) {
-  auto next = std::make_shared<Tables>(*tables);
-  next->ntbs[ntb] = std::make_shared<NtbTable>(ntbs[ntb]->table(port_of(true, ntb)));
-  AffectedSet affected(*tables);
-  affected.ntb(ntb, *tables->ntbs[ntb], *next->ntbs[ntb]);
-  publish(std::move(next), affected);
 }
 
 }  // namespace ladon::fabric

@@ -76,8 +76,9 @@ NtbSideTable Ntb::side_table(const NtbFunction& function, int direction) const {
   return table;
 }
 
-NtbTable Ntb::table(std::uint16_t port) const {
-  return {.port = port,
+NtbTable Ntb::table(pcie::HostSegment segment, std::uint16_t port) const {
+  return {.segment = segment,
+          .port = port,
           .link_up = link_up_,
           .management = side_table(management_, 0),
           .link = side_table(link_, 1)};

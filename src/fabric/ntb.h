@@ -115,8 +115,8 @@ class Ntb {
   [[nodiscard]] NtbFunction& function(NtbSideName side) {
     return side == NtbSideName::management ? management_ : link_;
   }
-  // `port`: the downstream port above its management side.
-  [[nodiscard]] NtbTable table(std::uint16_t port) const;
+  // The downstream port above its management side is given.
+  [[nodiscard]] NtbTable table(pcie::HostSegment segment, std::uint16_t port) const;
 
   void count_lut_miss() { ++lut_misses_; }
   void count_window_miss() { ++window_misses_; }

@@ -33,6 +33,13 @@ void Walk::run() {
   finish();
 }
 
+void Walk::enter(pcie::Domain domain, pcie::HostSegment segment) {
+  domain_ = domain;
+  segment_ = segment;
+  number_ = tables_.segment(domain, segment);
+  hierarchy_ = &host().in(segment);
+}
+
 ComponentId Walk::entry() const {
   if (const auto* device = std::get_if<pcie::EndpointOrigin>(&transaction_.origin))
     return {ComponentKind::endpoint, pcie::kManagementDomain, device->endpoint};
@@ -64,7 +71,8 @@ Walk::Place Walk::begin() {
     return enter_ntb_side(*side);
   }
   if (index(domain_) >= tables_.hosts.size()) return refuse(entry, Table::entry, Reason::no_route);
-  rid_ = {pcie::Segment{static_cast<std::uint16_t>(domain_)}, pcie::Bdf(0, 0, 0)};
+  enter(domain_, {});
+  rid_ = {number_, pcie::Bdf(0, 0, 0)};
   return std::holds_alternative<pcie::VmOrigin>(transaction_.origin) ? Place::vm : Place::root_from_cpu;
 }
 
@@ -73,8 +81,9 @@ Walk::Place Walk::step(Place place) {
     case Place::vm:
       return vm();
     case Place::root_from_cpu:
+      return root_translated(true);
     case Place::root_translated:
-      return root_translated();
+      return root_translated(false);
     case Place::root_from_device:
       return root_from_device();
     case Place::below_root_port:
@@ -104,6 +113,8 @@ Walk::Place Walk::step(Place place) {
 Walk::Place Walk::enter_endpoint_port(std::uint16_t endpoint) {
   const EndpointTable& table = *tables_.endpoints[endpoint];
   const ComponentId here{ComponentKind::endpoint, domain_, endpoint};
+  enter(domain_, table.segment);
+  rid_.segment = number_;
   const auto first = tables_.rid(endpoint, 0);
   if (first && rid_.bdf >= first->bdf) {
     const auto function = static_cast<std::uint16_t>(rid_.bdf.bits - first->bdf.bits);
@@ -120,6 +131,8 @@ Walk::Place Walk::enter_endpoint_port(std::uint16_t endpoint) {
 Walk::Place Walk::enter_ntb_side(const pcie::NtbOrigin& origin) {
   const NtbTable& table = *tables_.ntbs[origin.ntb];
   const ComponentId here = entry();
+  enter(domain_, origin.link ? pcie::HostSegment{} : table.segment);
+  rid_.segment = number_;
   if (!(origin.link ? table.link : table.management).bus_master)
     return refuse(here, Table::entry, Reason::bus_master_off);
   note(here, Table::entry);
@@ -162,10 +175,11 @@ void Walk::finish() {
 }
 
 pcie::Rid Walk::proxy(pcie::Domain domain, std::uint16_t ntb, std::uint8_t devfn) const {
-  const std::uint8_t bus = domain == pcie::kManagementDomain
-                               ? tables_.packet_switch->downstream[tables_.ntbs[ntb]->port].bridge.secondary
-                               : tables_.hosts[index(domain)]->root_port.secondary;
-  return {pcie::Segment{static_cast<std::uint16_t>(domain)},
+  const NtbTable& table = *tables_.ntbs[ntb];
+  const bool management = domain == pcie::kManagementDomain;
+  const std::uint8_t bus = management ? tables_.port(table.segment, table.port).bridge.secondary
+                                      : tables_.hosts[index(domain)]->hierarchies.front().root_port.secondary;
+  return {tables_.segment(domain, management ? table.segment : pcie::HostSegment{}),
           pcie::Bdf(static_cast<std::uint16_t>(bus << 8 | devfn))};
 }
 
@@ -178,6 +192,7 @@ void Walk::note(const ComponentId& component, Table table, std::uint64_t out, co
   too_long_ |= !result_.hops.push({.component = component,
                                    .table = table,
                                    .domain = domain_,
+                                   .segment = number_,
                                    .in = at_,
                                    .out = out,
                                    .rid_in = rid_,

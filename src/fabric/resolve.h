@@ -26,6 +26,7 @@ struct Hop {
   ComponentId component;
   Table table{};
   pcie::Domain domain{};
+  pcie::Segment segment{};        // where it is, as the rack numbers it
   std::uint64_t in = 0, out = 0;  // address; both 0 on a completion's way
   pcie::Rid rid_in, rid_out;      // requester
   bool operator==(const Hop&) const = default;
@@ -117,9 +118,10 @@ struct Resolution {
   [[nodiscard]] const Fault* fault() const { return std::get_if<Fault>(&outcome); }
 };
 
-// Follows `transaction`. Its origin is trusted (where it physically enters), its requester ID is not. For a
-// CPU's or VM's access the requester ID is taken to be the host bridge's (00:00.0 of its domain), whatever
-// the transaction says.
+// Follows `transaction`. Its origin is trusted (where it physically enters), its requester ID is not; but a
+// requester ID on the bus has 16 bits, and its segment is the one where it enters. For a CPU's or VM's access
+// the requester ID is taken to be the host bridge's (00:00.0 of the segment that it leads to), whatever the
+// transaction says.
 [[nodiscard]] Resolution resolve(const Tables& tables, const pcie::Transaction& transaction);
 
 }  // namespace ladon::fabric

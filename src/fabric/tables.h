@@ -66,6 +66,7 @@ struct Claim {
 };
 
 struct EndpointTable {
+  pcie::HostSegment segment{};            // of the management host
   std::uint16_t port = 0;                 // the downstream port above it
   std::vector<Claim> claims;              // ascending by address, none overlap
   std::vector<std::uint16_t> functions;   // present, ascending
@@ -93,7 +94,8 @@ struct NtbSideTable {
 };
 
 struct NtbTable {
-  std::uint16_t port = 0;  // the downstream port above the management side
+  pcie::HostSegment segment{};  // of the management host: where the management side is
+  std::uint16_t port = 0;       // the downstream port above it
   bool link_up = false;
   NtbSideTable management, link;
 };
@@ -103,11 +105,20 @@ struct VmTable {
   std::shared_ptr<const iommu::SecondLevelTable> second_level;
 };
 
-struct HostTable {
-  std::shared_ptr<const std::vector<MemoryRange>> memory;  // ascending
+// One PCI segment of a host: a root port with what lies below it, and the IOMMU that its requests meet.
+struct Hierarchy {
   BridgeTable root_port;
   std::shared_ptr<const iommu::UnitTable> iommu;
-  std::vector<VmTable> vms;  // ascending by number
+  std::shared_ptr<const SwitchTable> packet_switch;  // null at a compute host: there is its NTB
+};
+
+struct HostTable {
+  std::shared_ptr<const std::vector<MemoryRange>> memory;  // ascending
+  std::vector<Hierarchy> hierarchies;                      // by segment; a compute host has one
+  std::vector<VmTable> vms;                                // ascending by number
+  [[nodiscard]] const Hierarchy& in(pcie::HostSegment segment) const {
+    return hierarchies[static_cast<std::size_t>(segment)];
+  }
 };
 
 // Names as they are shown: "mh", "ch1", "nic0".
@@ -119,20 +130,39 @@ struct Tables {
   std::uint64_t version = 0;  // grows with every change
   Defences defences;
   std::vector<std::shared_ptr<const HostTable>> hosts;  // by domain
-  std::shared_ptr<const SwitchTable> packet_switch;
   std::vector<std::shared_ptr<const EndpointTable>> endpoints;
   std::vector<std::shared_ptr<const NtbTable>> ntbs;  // [k] leads to domain k + 1
   std::shared_ptr<const Names> names;
+
+  // The rack's number of a host's segment, and the other way: an ID as that host's own software has it. Every
+  // segment has one number, so nobody else's ID can be taken for it.
+  [[nodiscard]] pcie::Segment segment(pcie::Domain domain, pcie::HostSegment own = {}) const {
+    const auto number = domain == pcie::kManagementDomain
+                            ? static_cast<std::size_t>(own)
+                            : hosts.front()->hierarchies.size() - 1 + static_cast<std::size_t>(domain);
+    return pcie::Segment{static_cast<std::uint16_t>(number)};
+  }
+  [[nodiscard]] pcie::Sbdf host_address(const pcie::Rid& rid) const {
+    const auto number = static_cast<std::uint16_t>(rid.segment);
+    return {pcie::HostSegment{number < hosts.front()->hierarchies.size() ? number : std::uint16_t{0}},
+            rid.bdf};
+  }
+  // A downstream port of the management host's.
+  [[nodiscard]] const PortTable& port(pcie::HostSegment segment, std::uint16_t index) const {
+    return hosts.front()->in(segment).packet_switch->downstream[index];
+  }
 
   // The requester ID of a function, from the bus number its port is programmed with; nullopt before
   // enumeration.
   [[nodiscard]] std::optional<pcie::Rid> rid(std::uint16_t endpoint, std::uint16_t function) const;
   [[nodiscard]] std::optional<pcie::Rid> rid(const FunctionId& function) const;
+  // Where it emits.
+  [[nodiscard]] pcie::Segment segment_of(const FunctionId& function) const;
   // A request as that function emits it: from where it is, under its own requester ID. Before enumeration
   // the ID is zero, and the request routes nowhere.
   [[nodiscard]] pcie::Transaction emitted_by(const FunctionId& function, Iova at, std::uint32_t length,
                                              pcie::Access access) const;
-  // "switch0/down2", "ntb1", "ch1/iommu", "mh/root-port".
+  // "switch0/down2", "ntb1", "ch1/iommu", "mh/root-port"; of a host with several segments "mh/root-port1".
   [[nodiscard]] std::string name(const ComponentId& component) const;
 };
 

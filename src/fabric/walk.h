@@ -69,7 +69,8 @@ class Walk {
   Place enter_ntb_side(const pcie::NtbOrigin& origin);
   Place vm();
   Place root_from_device();
-  Place root_translated();
+  Place root_translated(bool from_processor);
+  Place through_root_port(pcie::HostSegment segment, bool from_processor);
   Place below_root_port();
   Place switch_from_below();
   Place switch_up();
@@ -85,6 +86,7 @@ class Walk {
   enum class Arrival : std::uint8_t { nowhere, processor, ntb_management, ntb_link, endpoint };
   struct Location {  // where a completion is: at a domain's root complex, or below a port
     pcie::Domain domain{};
+    pcie::HostSegment segment{};
     bool at_root = true;
     std::uint16_t port = 0;  // management domain only
   };
@@ -105,6 +107,13 @@ class Walk {
 
   // ---- bookkeeping
   [[nodiscard]] const HostTable& host() const { return *tables_.hosts[index(domain_)]; }
+  [[nodiscard]] const SwitchTable& packet_switch() const { return *hierarchy_->packet_switch; }
+  // The access is in this segment now.
+  void enter(pcie::Domain domain, pcie::HostSegment segment);
+  // A component that every segment has of its own, in the one where the access is.
+  [[nodiscard]] ComponentId here(ComponentKind kind, std::uint16_t index = 0) const {
+    return {kind, domain_, index, segment_};
+  }
   [[nodiscard]] static std::size_t index(pcie::Domain domain) { return static_cast<std::size_t>(domain); }
   [[nodiscard]] pcie::Rid proxy(pcie::Domain domain, std::uint16_t ntb, std::uint8_t devfn) const;
   void clip(std::uint64_t first, std::uint64_t last);
@@ -123,6 +132,9 @@ class Walk {
   Resolution& result_;
 
   pcie::Domain domain_{};
+  pcie::HostSegment segment_{};
+  pcie::Segment number_{};  // of segment_ in the rack
+  const Hierarchy* hierarchy_ = nullptr;
   pcie::Rid rid_;
   std::uint64_t at_ = 0;
   bool translated_ = false;

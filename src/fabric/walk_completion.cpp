@@ -41,10 +41,9 @@ bool Walk::is_home(Arrival arrival, std::uint16_t index) const {
 }
 
 Walk::Completion Walk::completion_start() const {
-  const pcie::Segment segment{static_cast<std::uint16_t>(domain_)};
-  Completion completion{.where = {.domain = domain_, .at_root = true, .port = 0},
+  Completion completion{.where = {.domain = domain_, .segment = segment_, .at_root = true, .port = 0},
                         .requester = rid_,
-                        .completer = {segment, pcie::Bdf(0, 0, 0)}};
+                        .completer = {number_, pcie::Bdf(0, 0, 0)}};
   const auto* registers = std::get_if<RegisterTarget>(&result_.outcome);
   if (registers == nullptr) return completion;
   completion.where.at_root = false;
@@ -61,26 +60,29 @@ Walk::Completion Walk::completion_start() const {
 
 // Moves the completion to the device whose bus it names, within one domain.
 Walk::Arrival Walk::route_completion(Completion& completion, std::uint16_t& at) {
-  const pcie::Domain domain = completion.where.domain;
+  const auto [domain, segment, at_root, from] = completion.where;
   const std::uint8_t bus = completion.requester.bdf.bus();
-  if (!completion.where.at_root && domain == pcie::kManagementDomain) {
-    const auto& ports = tables_.packet_switch->downstream;
-    const PortTable& port = ports[completion.where.port];
-    const ComponentId here{ComponentKind::downstream, domain, completion.where.port};
+  if (!at_root && domain == pcie::kManagementDomain) {
+    const auto& ports = tables_.hosts.front()->in(segment).packet_switch->downstream;
+    const PortTable& port = ports[from];
+    const ComponentId here{ComponentKind::downstream, domain, from, segment};
     const auto peer =
         std::find_if(ports.begin(), ports.end(), [&](const PortTable& p) { return p.bridge.leads_to(bus); });
     const bool direct = peer != ports.end() && !port.acs.completion_redirect;
     note_back(here, direct ? Table::bus_numbers : Table::acs, completion, completion.requester);
     if (direct) {
-      note_back({ComponentKind::downstream, domain, static_cast<std::uint16_t>(peer - ports.begin())},
-                Table::bus_numbers, completion, completion.requester);
+      note_back(
+          {ComponentKind::downstream, domain, static_cast<std::uint16_t>(peer - ports.begin()), segment},
+          Table::bus_numbers, completion, completion.requester);
       at = peer->below.index;
       return peer->below.is_ntb ? Arrival::ntb_management : Arrival::endpoint;
     }
-    note_back({ComponentKind::upstream, domain, 0}, Table::bus_numbers, completion, completion.requester);
+    note_back({ComponentKind::upstream, domain, 0, segment}, Table::bus_numbers, completion,
+              completion.requester);
   }
-  if (!completion.where.at_root)
-    note_back({ComponentKind::root_port, domain, 0}, Table::bus_numbers, completion, completion.requester);
+  if (!at_root)
+    note_back({ComponentKind::root_port, domain, 0, segment}, Table::bus_numbers, completion,
+              completion.requester);
   completion.where.at_root = true;
   if (bus == 0) {
     note_back({ComponentKind::root_complex, domain, 0}, Table::bus_numbers, completion, completion.requester);
@@ -92,26 +94,30 @@ Walk::Arrival Walk::route_completion(Completion& completion, std::uint16_t& at) 
 // From the root complex to the device.
 Walk::Arrival Walk::route_down(const Completion& completion, std::uint16_t& at) {
   const pcie::Domain domain = completion.where.domain;
+  const pcie::HostSegment segment = completion.where.segment;
   const std::uint8_t bus = completion.requester.bdf.bus();
-  const HostTable& here = *tables_.hosts[index(domain)];
+  const Hierarchy& here = tables_.hosts[index(domain)]->in(segment);
   const auto lost = [&](ComponentKind kind) {
-    completion_fault({kind, domain, 0}, Table::bus_numbers, Reason::completion_no_route,
+    completion_fault({kind, domain, 0, segment}, Table::bus_numbers, Reason::completion_no_route,
                      completion.requester);
     return Arrival::nowhere;
   };
   if (!here.root_port.leads_to(bus)) return lost(ComponentKind::root_port);
-  note_back({ComponentKind::root_port, domain, 0}, Table::bus_numbers, completion, completion.requester);
+  note_back({ComponentKind::root_port, domain, 0, segment}, Table::bus_numbers, completion,
+            completion.requester);
   if (domain != pcie::kManagementDomain) {
     if (bus != here.root_port.secondary) return lost(ComponentKind::root_port);
     at = static_cast<std::uint16_t>(index(domain) - 1);
     return Arrival::ntb_link;
   }
-  const SwitchTable& table = *tables_.packet_switch;
+  const SwitchTable& table = *here.packet_switch;
   if (!table.upstream.leads_to(bus)) return lost(ComponentKind::upstream);
-  note_back({ComponentKind::upstream, domain, 0}, Table::bus_numbers, completion, completion.requester);
+  note_back({ComponentKind::upstream, domain, 0, segment}, Table::bus_numbers, completion,
+            completion.requester);
   for (std::uint16_t p = 0; p < table.downstream.size(); ++p) {
     if (!table.downstream[p].bridge.leads_to(bus)) continue;
-    note_back({ComponentKind::downstream, domain, p}, Table::bus_numbers, completion, completion.requester);
+    note_back({ComponentKind::downstream, domain, p, segment}, Table::bus_numbers, completion,
+              completion.requester);
     at = table.downstream[p].below.index;
     return table.downstream[p].below.is_ntb ? Arrival::ntb_management : Arrival::endpoint;
   }
@@ -145,7 +151,10 @@ bool Walk::cross_back(const Crossing& crossing, Completion& completion) {
   note_back(here, Table::ntb_lut, completion, crossing.before);
   completion.requester = crossing.before;
   completion.completer = proxy(far, crossing.ntb, entry != back.lut.end() ? entry->proxy : std::uint8_t{0});
-  completion.where = {.domain = far, .at_root = false, .port = table.port};
+  completion.where = {.domain = far,
+                      .segment = crossing.outbound ? table.segment : pcie::HostSegment{},
+                      .at_root = false,
+                      .port = table.port};
   return true;
 }
 
@@ -162,13 +171,15 @@ void Walk::completion_fault(const ComponentId& component, Table table, Reason re
 // shown would be short.
 void Walk::note_back(const ComponentId& component, Table table, const Completion& completion,
                      const pcie::Rid& requester_out) {
-  (void)result_.return_hops.push({.component = component,
-                                  .table = table,
-                                  .domain = completion.where.domain,
-                                  .in = 0,
-                                  .out = 0,
-                                  .rid_in = completion.requester,
-                                  .rid_out = requester_out});
+  (void)result_.return_hops.push(
+      {.component = component,
+       .table = table,
+       .domain = completion.where.domain,
+       .segment = tables_.segment(completion.where.domain, completion.where.segment),
+       .in = 0,
+       .out = 0,
+       .rid_in = completion.requester,
+       .rid_out = requester_out});
 }
 
 }  // namespace ladon::fabric

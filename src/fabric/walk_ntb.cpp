@@ -70,7 +70,7 @@ Walk::Place Walk::cross(bool outbound, const NtbSideTable& entered, std::uint8_t
   note(here, Table::ntb_lut, at_, proxy(far, ntb_, entry != nullptr ? entry->proxy : std::uint8_t{0}));
   note(here, Table::ntb_window, out, rid_);
   const NtbSideTable& left = outbound ? table.link : table.management;
-  domain_ = far;
+  enter(far, outbound ? pcie::HostSegment{} : table.segment);
   if (!left.bus_master)
     return refuse({ComponentKind::ntb, far, here.index}, Table::entry, Reason::bus_master_off);
   port_ = table.port;

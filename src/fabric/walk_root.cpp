@@ -55,22 +55,22 @@ const auto kInterruptRange =
 }  // namespace
 
 Walk::Place Walk::root_from_device() {
-  const ComponentId port{ComponentKind::root_port, domain_, 0};
-  if (!host().root_port.bus_master) return refuse(port, Table::entry, Reason::bus_master_off);
+  const ComponentId port = here(ComponentKind::root_port);
+  if (!hierarchy_->root_port.bus_master) return refuse(port, Table::entry, Reason::bus_master_off);
   note(port, Table::entry);
-  const ComponentId unit{ComponentKind::iommu, domain_, 0};
+  const ComponentId unit = here(ComponentKind::iommu);
   if (iommu::is_interrupt_address(at_)) return interrupt();
   const bool has_pasid = transaction_.pasid.has_value();
   if (translated_) {
     Gap outside(at_);
     outside.meets(kInterruptRange);
     clip(outside);
-    const auto accepted = host().iommu->accept_translated(rid_.bdf, BusAddr(at_), has_pasid);
+    const auto accepted = hierarchy_->iommu->accept_translated(rid_.bdf, BusAddr(at_), has_pasid);
     if (!accepted) return refuse(unit, Table::dma, reason_of(accepted.error()));
     note(unit, Table::dma);
     return Place::root_translated;
   }
-  const auto answer = host().iommu->translate(rid_.bdf, Iova(at_), transaction_.access, has_pasid);
+  const auto answer = hierarchy_->iommu->translate(rid_.bdf, Iova(at_), transaction_.access, has_pasid);
   clip(answer.extent);
   const Table table = answer.stale ? Table::iotlb : Table::dma;
   if (!answer.to) return refuse(unit, table, reason_of(answer.to.error()));
@@ -79,21 +79,23 @@ Walk::Place Walk::root_from_device() {
 }
 
 Walk::Place Walk::interrupt() {
-  const ComponentId unit{ComponentKind::iommu, domain_, 0};
+  const ComponentId unit = here(ComponentKind::iommu);
   clip(kInterruptRange);
   const std::uint64_t emitted = pcie::address_bits(transaction_.address);
   result_.interrupts = {emitted - below_, emitted + above_};
   if (translated_ || transaction_.access == pcie::Access::read)
     return refuse(unit, Table::interrupts, Reason::interrupt_area);
   clip(at_ & ~std::uint64_t{3}, at_ | 3);
-  const auto vector = host().iommu->interrupts->lookup(rid_.bdf, at_, transaction_.length, transaction_.data);
+  const auto vector =
+      hierarchy_->iommu->interrupts->lookup(rid_.bdf, at_, transaction_.length, transaction_.data);
   if (!vector) return refuse(unit, Table::interrupts, reason_of(vector.error()));
   note(unit, Table::interrupts);
   result_.outcome = InterruptTarget{.domain = domain_, .vector = *vector, .source = rid_};
   return Place::end;
 }
 
-Walk::Place Walk::root_translated() {
+// The memory map is the domain's: what lies below any of its root ports has a window there.
+Walk::Place Walk::root_translated(bool from_processor) {
   const ComponentId here{ComponentKind::root_complex, domain_, 0};
   const BusAddr at(at_);
   Gap gap(at_);
@@ -117,20 +119,36 @@ Walk::Place Walk::root_translated() {
     clip(kInterruptRange);
     return refuse(here, Table::memory_map, Reason::interrupt_area);
   }
-  const BridgeTable& port = host().root_port;
-  for (const auto& window : {port.memory, port.prefetchable}) {
-    if (!window || !gap.meets(*window)) continue;
-    clip(gap);
-    clip(*window);
-    note(here, Table::memory_map);
-    return Place::below_root_port;
+  for (const Hierarchy& hierarchy : host().hierarchies) {
+    const BridgeTable& port = hierarchy.root_port;
+    for (const auto& window : {port.memory, port.prefetchable}) {
+      if (!window || !gap.meets(*window)) continue;
+      clip(gap);
+      clip(*window);
+      const auto number = static_cast<std::uint16_t>(&hierarchy - host().hierarchies.data());
+      return through_root_port(pcie::HostSegment{number}, from_processor);
+    }
   }
   clip(gap);
   return refuse(here, Table::memory_map, Reason::no_route);
 }
 
+// A processor reaches every segment. A root complex need not route a device's requests from one hierarchy to
+// another (PCIe 6.0, 1.3.1), and this one does not: the requester ID would mean somebody else there.
+Walk::Place Walk::through_root_port(pcie::HostSegment segment, bool from_processor) {
+  const ComponentId complex{ComponentKind::root_complex, domain_, 0};
+  if (from_processor) {
+    enter(domain_, segment);
+    note(complex, Table::memory_map, at_, {number_, rid_.bdf});
+    return Place::below_root_port;
+  }
+  if (segment != segment_) return refuse(complex, Table::memory_map, Reason::between_segments);
+  note(complex, Table::memory_map);
+  return Place::below_root_port;
+}
+
 Walk::Place Walk::below_root_port() {
-  note({ComponentKind::root_port, domain_, 0}, Table::windows);
+  note(here(ComponentKind::root_port), Table::windows);
   if (domain_ == pcie::kManagementDomain) return Place::switch_from_above;
   ntb_ = static_cast<std::uint16_t>(index(domain_) - 1);
   return Place::ntb_link;

@@ -24,9 +24,9 @@ std::optional<std::uint16_t> find_port(const SwitchTable& table, Gap& gap,
 }  // namespace
 
 Walk::Place Walk::switch_from_below() {
-  const SwitchTable& table = *tables_.packet_switch;
+  const SwitchTable& table = packet_switch();
   const PortTable& port = table.downstream[port_];
-  const ComponentId here{ComponentKind::downstream, domain_, port_};
+  const ComponentId here = this->here(ComponentKind::downstream, port_);
   if (!port.bridge.bus_master) return refuse(here, Table::entry, Reason::bus_master_off);
   if (port.acs.source_validation && !port.bridge.leads_to(rid_.bdf.bus()))
     return refuse(here, Table::acs, Reason::source_validation);
@@ -66,15 +66,15 @@ Walk::Place Walk::switch_from_below() {
 }
 
 Walk::Place Walk::switch_up() {
-  const ComponentId here{ComponentKind::upstream, domain_, 0};
-  if (!tables_.packet_switch->upstream.bus_master) return refuse(here, Table::entry, Reason::bus_master_off);
+  const ComponentId here = this->here(ComponentKind::upstream);
+  if (!packet_switch().upstream.bus_master) return refuse(here, Table::entry, Reason::bus_master_off);
   note(here, Table::entry);
   return Place::root_from_device;
 }
 
 Walk::Place Walk::switch_from_above() {
-  const SwitchTable& table = *tables_.packet_switch;
-  const ComponentId here{ComponentKind::upstream, domain_, 0};
+  const SwitchTable& table = packet_switch();
+  const ComponentId here = this->here(ComponentKind::upstream);
   Gap gap(at_);
   bool claimed = false;
   for (const auto& whole : {table.upstream.memory, table.upstream.prefetchable}) {
@@ -96,8 +96,8 @@ Walk::Place Walk::switch_from_above() {
 }
 
 Walk::Place Walk::device_below() {
-  const PortTable& port = tables_.packet_switch->downstream[port_];
-  note({ComponentKind::downstream, domain_, port_}, Table::windows);
+  const PortTable& port = packet_switch().downstream[port_];
+  note(here(ComponentKind::downstream, port_), Table::windows);
   if (port.below.is_ntb) {
     ntb_ = port.below.index;
     return Place::ntb_management;

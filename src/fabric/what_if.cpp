@@ -20,6 +20,13 @@ std::shared_ptr<const iommu::UnitTable> unit_with(const iommu::UnitTable& unit, 
   return std::make_shared<const iommu::UnitTable>(std::move(next));
 }
 
+std::shared_ptr<const SwitchTable> redirecting(const SwitchTable& packet_switch) {
+  auto next = std::make_shared<SwitchTable>(packet_switch);
+  for (PortTable& port : next->downstream)
+    port.acs.request_redirect = port.acs.completion_redirect = port.acs.upstream_forwarding = true;
+  return next;
+}
+
 }  // namespace
 
 Tables with_defences(const Tables& tables, const Defences& on) {
@@ -33,14 +40,12 @@ Tables with_defences(const Tables& tables, const Defences& on) {
                    .ept = was.ept || on.ept};
   for (std::size_t d = 0; d < tables.hosts.size(); ++d) {
     auto host = std::make_shared<HostTable>(*tables.hosts[d]);
-    host->iommu = unit_with(*host->iommu, next.defences, d == 0);
+    for (Hierarchy& hierarchy : host->hierarchies) {
+      hierarchy.iommu = unit_with(*hierarchy.iommu, next.defences, d == 0);
+      if (hierarchy.packet_switch && on.acs && !was.acs)
+        hierarchy.packet_switch = redirecting(*hierarchy.packet_switch);
+    }
     next.hosts[d] = std::move(host);
-  }
-  if (on.acs && !was.acs) {
-    auto packet_switch = std::make_shared<SwitchTable>(*tables.packet_switch);
-    for (PortTable& port : packet_switch->downstream)
-      port.acs.request_redirect = port.acs.completion_redirect = port.acs.upstream_forwarding = true;
-    next.packet_switch = std::move(packet_switch);
   }
   return next;
 }

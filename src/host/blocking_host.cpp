@@ -51,18 +51,18 @@ BlockingHost::Expected<void> BlockingHost::done(Request request) {
   return {};
 }
 
-BlockingHost::Expected<std::uint32_t> BlockingHost::config_read(pcie::Bdf bdf, std::uint16_t offset,
+BlockingHost::Expected<std::uint32_t> BlockingHost::config_read(pcie::Sbdf bdf, std::uint16_t offset,
                                                                 std::uint8_t width) {
   return unwrap(expect<Value>(ConfigRead{bdf, offset, width}), low_word);
 }
-BlockingHost::Expected<std::uint32_t> BlockingHost::config_read32(pcie::Bdf bdf, std::uint16_t offset) {
+BlockingHost::Expected<std::uint32_t> BlockingHost::config_read32(pcie::Sbdf bdf, std::uint16_t offset) {
   return config_read(bdf, offset, 4);
 }
-BlockingHost::Expected<void> BlockingHost::config_write(pcie::Bdf bdf, std::uint16_t offset,
+BlockingHost::Expected<void> BlockingHost::config_write(pcie::Sbdf bdf, std::uint16_t offset,
                                                         std::uint8_t width, std::uint32_t value) {
   return done(ConfigWrite{bdf, offset, width, value});
 }
-BlockingHost::Expected<void> BlockingHost::config_write32(pcie::Bdf bdf, std::uint16_t offset,
+BlockingHost::Expected<void> BlockingHost::config_write32(pcie::Sbdf bdf, std::uint16_t offset,
                                                           std::uint32_t value) {
   return config_write(bdf, offset, 4, value);
 }
@@ -98,10 +98,10 @@ BlockingHost::Expected<IoDomain> BlockingHost::create_domain() {
 BlockingHost::Expected<void> BlockingHost::destroy_domain(IoDomain domain) {
   return done(DestroyIoDomain{domain});
 }
-BlockingHost::Expected<void> BlockingHost::attach(IoDomain domain, pcie::Bdf rid) {
+BlockingHost::Expected<void> BlockingHost::attach(IoDomain domain, pcie::Sbdf rid) {
   return done(AttachRid{domain, rid});
 }
-BlockingHost::Expected<void> BlockingHost::detach(pcie::Bdf rid) {
+BlockingHost::Expected<void> BlockingHost::detach(pcie::Sbdf rid) {
   return done(DetachRid{rid});
 }
 BlockingHost::Expected<void> BlockingHost::map(IoDomain domain, Iova iova, BusAddr to, std::uint64_t length,
@@ -111,10 +111,10 @@ BlockingHost::Expected<void> BlockingHost::map(IoDomain domain, Iova iova, BusAd
 BlockingHost::Expected<void> BlockingHost::unmap(IoDomain domain, Iova iova, std::uint64_t length) {
   return done(IommuUnmap{domain, iova, length});
 }
-BlockingHost::Expected<MessageRoute> BlockingHost::route(pcie::Bdf rid, std::uint32_t vector) {
+BlockingHost::Expected<MessageRoute> BlockingHost::route(pcie::Sbdf rid, std::uint32_t vector) {
   return expect<MessageRoute>(RouteInterrupt{rid, vector});
 }
-BlockingHost::Expected<void> BlockingHost::unroute(pcie::Bdf rid, std::uint32_t vector) {
+BlockingHost::Expected<void> BlockingHost::unroute(pcie::Sbdf rid, std::uint32_t vector) {
   return done(UnrouteInterrupt{rid, vector});
 }
 BlockingHost::Expected<void> BlockingHost::self_interrupt(std::uint32_t vector) {

@@ -32,11 +32,11 @@ class BlockingHost {
   using Expected = std::expected<T, Error>;
 
   // Configuration space; `width` in bytes. A function that is not there reads as all ones.
-  [[nodiscard]] Expected<std::uint32_t> config_read(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width);
-  [[nodiscard]] Expected<std::uint32_t> config_read32(pcie::Bdf bdf, std::uint16_t offset);
-  [[nodiscard]] Expected<void> config_write(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width,
+  [[nodiscard]] Expected<std::uint32_t> config_read(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width);
+  [[nodiscard]] Expected<std::uint32_t> config_read32(pcie::Sbdf bdf, std::uint16_t offset);
+  [[nodiscard]] Expected<void> config_write(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width,
                                             std::uint32_t value);
-  [[nodiscard]] Expected<void> config_write32(pcie::Bdf bdf, std::uint16_t offset, std::uint32_t value);
+  [[nodiscard]] Expected<void> config_write32(pcie::Sbdf bdf, std::uint16_t offset, std::uint32_t value);
 
   [[nodiscard]] Expected<std::uint32_t> load32(BusAddr at);
   [[nodiscard]] Expected<std::uint64_t> load64(BusAddr at);
@@ -50,13 +50,13 @@ class BlockingHost {
   [[nodiscard]] Expected<void> unpin(Pin pin);
   [[nodiscard]] Expected<IoDomain> create_domain();
   [[nodiscard]] Expected<void> destroy_domain(IoDomain domain);
-  [[nodiscard]] Expected<void> attach(IoDomain domain, pcie::Bdf rid);
-  [[nodiscard]] Expected<void> detach(pcie::Bdf rid);
+  [[nodiscard]] Expected<void> attach(IoDomain domain, pcie::Sbdf rid);
+  [[nodiscard]] Expected<void> detach(pcie::Sbdf rid);
   [[nodiscard]] Expected<void> map(IoDomain domain, Iova iova, BusAddr to, std::uint64_t length,
                                    pcie::AccessSet access);
   [[nodiscard]] Expected<void> unmap(IoDomain domain, Iova iova, std::uint64_t length);
-  [[nodiscard]] Expected<MessageRoute> route(pcie::Bdf rid, std::uint32_t vector);
-  [[nodiscard]] Expected<void> unroute(pcie::Bdf rid, std::uint32_t vector);
+  [[nodiscard]] Expected<MessageRoute> route(pcie::Sbdf rid, std::uint32_t vector);
+  [[nodiscard]] Expected<void> unroute(pcie::Sbdf rid, std::uint32_t vector);
   [[nodiscard]] Expected<void> self_interrupt(std::uint32_t vector);
   [[nodiscard]] Expected<Description> describe();
 

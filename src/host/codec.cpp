@@ -39,7 +39,7 @@ class Writer {
       store_le(&out_[at], value);
     }
   }
-  void put(pcie::Bdf bdf) { put(bdf.bits); }
+  void put(const pcie::Sbdf& address) { all(address.segment, address.bdf.bits); }
   void put(pcie::AccessSet access) { put(access.bits); }
   template <class Tag>
   void put(Address<Tag> address) {
@@ -113,7 +113,7 @@ class Reader {
     if (bits != 1 && bits != 2) fail(CodecError::out_of_bounds);
     access = static_cast<pcie::Access>(bits);
   }
-  void get(pcie::Bdf& bdf) { get(bdf.bits); }
+  void get(pcie::Sbdf& address) { all(address.segment, address.bdf.bits); }
   void get(pcie::AccessSet& access) {
     get(access.bits);
     if (access.bits > pcie::kReadWrite.bits) fail(CodecError::out_of_bounds);

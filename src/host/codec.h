@@ -19,7 +19,7 @@
 namespace ladon::host {
 
 inline constexpr std::uint32_t kCodecMagic = 0x5242'484C;  // "LHBR"
-inline constexpr std::uint16_t kCodecVersion = 1;
+inline constexpr std::uint16_t kCodecVersion = 2;
 inline constexpr std::size_t kHeaderSize = 24;
 inline constexpr std::size_t kMaxMessage = kHeaderSize + 64 + kMaxBulk;  // bytes
 inline constexpr std::size_t kMaxReason = 256;                           // bytes of Fault::reason

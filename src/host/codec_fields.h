@@ -99,7 +99,7 @@ void fields(A& a, MessageRoute& m) {
 }
 template <class A>
 void fields(A& a, Description& m) {
-  a.all(m.domain, m.dram, m.own_memory, m.mmio32, m.mmio64);
+  a.all(m.domain, m.dram, m.own_memory, m.mmio32, m.mmio64, m.segments);
 }
 
 template <class A>
@@ -108,7 +108,7 @@ void fields(A& a, Interrupt& m) {
 }
 template <class A>
 void fields(A& a, Fault& m) {
-  a.all(m.rid.segment, m.rid.bdf, m.address, m.access, m.reason);
+  a.all(m.rid, m.address, m.access, m.reason);
 }
 
 template <class A>

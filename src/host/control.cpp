@@ -49,7 +49,7 @@ struct ToWords {
             low(m.message_base),
             high(m.message_base),
             low(m.mac.bits()),
-            high(m.mac.bits())};
+            high(m.mac.bits()) | static_cast<std::uint32_t>(m.segment) << 16};
   }
   Words operator()(const Ready& m) const { return {m.slots | std::uint32_t{m.fresh} << 16}; }
   Words operator()(const FaultReport& m) const {
@@ -77,11 +77,12 @@ Message assign_of(const Payload& w) {
   return Assign{.slot = static_cast<std::uint8_t>(w[0]),
                 .vm = static_cast<pcie::Vm>(w[0] >> 16),
                 .requester = static_cast<std::uint16_t>(w[1]),
+                .segment = static_cast<pcie::HostSegment>(w[9] >> 16),
                 .vf_device = static_cast<std::uint16_t>(w[1] >> 16),
                 .registers = both(w[2], w[3]),
                 .msix = both(w[4], w[5]),
                 .message_base = both(w[6], w[7]),
-                .mac = MacAddress::from_bits(both(w[8], w[9]))};
+                .mac = MacAddress::from_bits(both(w[8], w[9] & 0xFFFF))};
 }
 Message ready_of(const Payload& w) {
   return Ready{static_cast<std::uint8_t>(w[0]), (w[0] >> 16 & 1) != 0};

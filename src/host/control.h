@@ -24,11 +24,12 @@ namespace ladon::host::control {
 // ---- management host -> host part
 // This virtual function belongs to this slot. Offsets and `requester` are relative for a compute host (bytes
 // in the NTB's register BAR; device/function on the NTB's link-side bus) and absolute on the management host
-// itself (BusAddr; RID).
+// itself (BusAddr; requester ID and its segment).
 struct Assign {
   std::uint8_t slot = 0;
   pcie::Vm vm{};
   std::uint16_t requester = 0;
+  pcie::HostSegment segment{};     // of the requester; 0 at a compute host, which has no other
   std::uint16_t vf_device = 0;     // device ID that the guest sees
   std::uint64_t registers = 0;     // BAR 0 of the VF
   std::uint64_t msix = 0;          // BAR 3 of the VF
@@ -135,7 +136,12 @@ class Link {
 // eight bits, because without interrupt remapping a message carries no more.
 inline constexpr std::uint32_t kPartControlVector = 32;         // control channel, at the host part
 inline constexpr std::uint32_t kFirstSlotVector = 33;           // host part: slot * vectors + vector
-inline constexpr std::uint32_t kManagementPfVector = 224;       // management: PF of NIC n at + n, n < 24
+inline constexpr std::uint32_t kManagementPfVector = 224;       // management: the first of 24 for PFs
 inline constexpr std::uint32_t kManagementControlVector = 248;  // management: all control channels
+// Of a NIC's PF. Racks with more NICs let some share one.
+inline constexpr std::uint32_t kPfVectors = kManagementControlVector - kManagementPfVector;
+[[nodiscard]] constexpr std::uint32_t pf_vector(std::size_t nic) {
+  return kManagementPfVector + static_cast<std::uint32_t>(nic % kPfVectors);
+}
 
 }  // namespace ladon::host::control

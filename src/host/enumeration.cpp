@@ -23,7 +23,7 @@ std::expected<std::vector<PciFunction>, EnumerationError> enumerate(BlockingHost
   return detail::Enumerator(host, description, policy).run();
 }
 
-std::expected<std::optional<std::uint16_t>, Error> find_capability(BlockingHost& host, pcie::Bdf bdf,
+std::expected<std::optional<std::uint16_t>, Error> find_capability(BlockingHost& host, pcie::Sbdf bdf,
                                                                    std::uint8_t id) {
   const auto status = host.config_read(bdf, pci::kStatus, 2);
   if (!status) return std::unexpected(status.error());
@@ -41,7 +41,7 @@ std::expected<std::optional<std::uint16_t>, Error> find_capability(BlockingHost&
   return std::nullopt;
 }
 
-std::expected<std::optional<std::uint16_t>, Error> find_extended(BlockingHost& host, pcie::Bdf bdf,
+std::expected<std::optional<std::uint16_t>, Error> find_extended(BlockingHost& host, pcie::Sbdf bdf,
                                                                  std::uint16_t id) {
   std::uint16_t here = 0x100;
   for (int i = 0; i < 960 && here >= 0x100; ++i) {
@@ -56,7 +56,7 @@ std::expected<std::optional<std::uint16_t>, Error> find_extended(BlockingHost& h
 
 namespace detail {
 
-std::uint32_t Enumerator::read(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width) {
+std::uint32_t Enumerator::read(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width) {
   if (failed()) return ~std::uint32_t{0};
   const auto value = host_.config_read(bdf, offset, width);
   if (!value)
@@ -65,27 +65,33 @@ std::uint32_t Enumerator::read(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t
   return value.value_or(~std::uint32_t{0});
 }
 
-void Enumerator::write(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width, std::uint32_t value) {
+void Enumerator::write(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width, std::uint32_t value) {
   if (failed()) return;
   if (const auto done = host_.config_write(bdf, offset, width, value); !done)
     fail(EnumerationProblem::host_error, bdf,
          "a configuration write failed: " + std::string(name(done.error())));
 }
 
-std::optional<std::uint16_t> Enumerator::capability(pcie::Bdf bdf, std::uint8_t id) {
+std::optional<std::uint16_t> Enumerator::capability(pcie::Sbdf bdf, std::uint8_t id) {
   const auto found = find_capability(host_, bdf, id);
   if (!found) fail(EnumerationProblem::host_error, bdf, "a configuration read failed");
   return found.value_or(std::nullopt);
 }
 
-std::optional<std::uint16_t> Enumerator::extended(pcie::Bdf bdf, std::uint16_t id) {
+std::optional<std::uint16_t> Enumerator::extended(pcie::Sbdf bdf, std::uint16_t id) {
   const auto found = find_extended(host_, bdf, id);
   if (!found) fail(EnumerationProblem::host_error, bdf, "a configuration read failed");
   return found.value_or(std::nullopt);
 }
 
-void Enumerator::fail(EnumerationProblem problem, pcie::Bdf bdf, std::string message) {
+void Enumerator::fail(EnumerationProblem problem, pcie::Sbdf bdf, std::string message) {
   if (!error_) error_ = EnumerationError{problem, bdf, pcie::to_string(bdf) + ": " + std::move(message)};
+}
+
+void Enumerator::scan_segment(pcie::HostSegment segment) {
+  segment_ = segment;
+  next_bus_ = 1;
+  scan_bus(0, std::nullopt, 0);
 }
 
 void Enumerator::scan_bus(std::uint8_t bus, std::optional<std::size_t> parent, unsigned depth) {
@@ -93,7 +99,7 @@ void Enumerator::scan_bus(std::uint8_t bus, std::optional<std::size_t> parent, u
   // A link leads to one device (PCIe 6.0, 7.3.1); behind an upstream port and on the root bus there are more.
   unsigned devices = 32;
   if (parent) {
-    const pcie::Bdf above = functions_[*parent].bdf;
+    const pcie::Sbdf above = functions_[*parent].bdf;
     if (const auto express = capability(above, pci::kCapExpress)) {
       const auto type =
           static_cast<pcie::PortType>(read(above, at(*express, pci::kExpressCapabilities), 2) >> 4 & 0xF);
@@ -108,14 +114,16 @@ void Enumerator::scan_bus(std::uint8_t bus, std::optional<std::size_t> parent, u
 }
 
 void Enumerator::scan_device(std::uint8_t bus, unsigned device, std::optional<std::size_t> parent) {
-  if (!add_function(pcie::Bdf(bus, device, 0), parent)) return;
-  const auto layout = read(pcie::Bdf(bus, device, 0), pci::kHeaderType, 1);
+  const auto numbered = [&](unsigned function) {
+    return pcie::Sbdf(segment_, pcie::Bdf(bus, device, function));
+  };
+  if (!add_function(numbered(0), parent)) return;
+  const auto layout = read(numbered(0), pci::kHeaderType, 1);
   if ((layout & pci::kHeaderMultiFunction) == 0) return;
-  for (unsigned function = 1; function < 8; ++function)
-    (void)add_function(pcie::Bdf(bus, device, function), parent);
+  for (unsigned function = 1; function < 8; ++function) (void)add_function(numbered(function), parent);
 }
 
-bool Enumerator::add_function(pcie::Bdf bdf, std::optional<std::size_t> parent) {
+bool Enumerator::add_function(pcie::Sbdf bdf, std::optional<std::size_t> parent) {
   const std::uint32_t ids = read(bdf, pci::kVendorId, 4);
   if (failed() || (ids & 0xFFFF) == 0xFFFF) return false;
   PciFunction function{.bdf = bdf,
@@ -143,7 +151,7 @@ bool Enumerator::add_function(pcie::Bdf bdf, std::optional<std::size_t> parent) 
 }
 
 void Enumerator::number_bridge(std::size_t index, unsigned depth) {
-  const pcie::Bdf bdf = functions_[index].bdf;
+  const pcie::Sbdf bdf = functions_[index].bdf;
   if (depth >= kMaxDepth) return fail(EnumerationProblem::too_deep, bdf, "bridges are nested too deep");
   if (next_bus_ > 0xFF) return fail(EnumerationProblem::no_buses, bdf, "no bus number is left");
   const auto secondary = static_cast<std::uint8_t>(next_bus_++);
@@ -158,7 +166,7 @@ void Enumerator::number_bridge(std::size_t index, unsigned depth) {
 }
 
 void Enumerator::find_sriov(PciFunction& function) {
-  const pcie::Bdf bdf = function.bdf;
+  const pcie::Sbdf bdf = function.bdf;
   const auto cap = policy_.enable_sriov ? extended(bdf, pci::kExtSriov) : std::nullopt;
   if (!cap) return;
   const bool ari = function.parent && ari_[*function.parent] && extended(bdf, pci::kExtAri).has_value();
@@ -177,7 +185,7 @@ void Enumerator::find_sriov(PciFunction& function) {
                       .vf_device = field(pci::kSriovVfDevice)};
   if (failed() || found.vfs == 0) return;
   function.sriov = found;
-  const unsigned last = bdf.bits + found.first_offset + (found.vfs - 1u) * found.stride;
+  const unsigned last = bdf.bdf.bits + found.first_offset + (found.vfs - 1u) * found.stride;
   if (last > 0xFFFF)
     return fail(EnumerationProblem::no_buses, bdf, "its virtual functions reach past bus 255");
   // VFs may take bus numbers of their own behind the same port (SR-IOV 1.1, 2.1.2).

@@ -31,7 +31,7 @@ struct SriovFunction {
 };
 
 struct PciFunction {
-  pcie::Bdf bdf;
+  pcie::Sbdf bdf;
   std::uint16_t vendor = 0, device = 0;
   std::optional<std::size_t> parent;  // index of the bridge above; nullopt on the root bus
   bool bridge = false;
@@ -40,14 +40,14 @@ struct PciFunction {
   std::optional<SriovFunction> sriov;
   bool operator==(const PciFunction&) const = default;
 
-  [[nodiscard]] pcie::Bdf vf_bdf(std::uint16_t vf) const {
-    return pcie::Bdf(static_cast<std::uint16_t>(bdf.bits + sriov->first_offset + vf * sriov->stride));
+  [[nodiscard]] pcie::Sbdf vf_bdf(std::uint16_t vf) const {
+    return bdf.later(sriov->first_offset + unsigned{vf} * sriov->stride);
   }
 };
 
 enum class EnumerationProblem : std::uint8_t {
   host_error,  // the bridge failed a request
-  no_buses,    // more than 256 buses
+  no_buses,    // more than 256 buses in a segment
   no_space32,  // a BAR does not fit the host's 32-bit range
   no_space64,
   windows_overlap,  // two bridges would claim the same addresses
@@ -56,7 +56,7 @@ enum class EnumerationProblem : std::uint8_t {
 };
 struct EnumerationError {
   EnumerationProblem problem{};
-  pcie::Bdf at;
+  pcie::Sbdf at;
   std::string message;  // for a person
 };
 
@@ -77,7 +77,9 @@ struct EnumerationPolicy {
       wanted_bases;
 };
 
-// Numbers and programs everything below the host's root bus (bus 0). The host has no traffic yet.
+// Numbers and programs everything below the root bus (bus 0) of each of the host's segments. Bus numbers are
+// the segment's; addresses are the host's, and what is in a segment lies above all that is in those before
+// it, so that root ports' windows do not overlap. The host has no traffic yet.
 [[nodiscard]] std::expected<std::vector<PciFunction>, EnumerationError> enumerate(
     BlockingHost& host, const Description& description, const EnumerationPolicy& policy);
 
@@ -89,18 +91,18 @@ struct EnumerationPolicy {
 // ---- single steps, for whoever drives a function
 // Offset of a capability; nullopt if absent.
 [[nodiscard]] std::expected<std::optional<std::uint16_t>, Error> find_capability(BlockingHost& host,
-                                                                                 pcie::Bdf bdf,
+                                                                                 pcie::Sbdf bdf,
                                                                                  std::uint8_t id);
 [[nodiscard]] std::expected<std::optional<std::uint16_t>, Error> find_extended(BlockingHost& host,
-                                                                               pcie::Bdf bdf,
+                                                                               pcie::Sbdf bdf,
                                                                                std::uint16_t id);
 // Routes MSI-X entry `entry` of a function to `vector` of this host, and turns MSI-X and bus mastering on.
 // `bars` are the function's. May be done again, by a successor too. False if the function has no MSI-X.
-[[nodiscard]] std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf,
+[[nodiscard]] std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Sbdf bdf,
                                                     const std::array<Bar, 6>& bars, std::uint16_t entry,
                                                     std::uint32_t vector);
 // PCIe function-level reset; false if the function has none. Returns once it is asked for (the specification
 // gives a function 100 ms; the caller waits).
-[[nodiscard]] std::expected<bool, Error> function_level_reset(BlockingHost& host, pcie::Bdf bdf);
+[[nodiscard]] std::expected<bool, Error> function_level_reset(BlockingHost& host, pcie::Sbdf bdf);
 
 }  // namespace ladon::host

@@ -15,16 +15,17 @@ class Enumerator {
 
  private:
   // ---- numbering
+  void scan_segment(pcie::HostSegment segment);
   void scan_bus(std::uint8_t bus, std::optional<std::size_t> parent, unsigned depth);
   void scan_device(std::uint8_t bus, unsigned device, std::optional<std::size_t> parent);
-  [[nodiscard]] bool add_function(pcie::Bdf bdf, std::optional<std::size_t> parent);
+  [[nodiscard]] bool add_function(pcie::Sbdf bdf, std::optional<std::size_t> parent);
   void number_bridge(std::size_t index, unsigned depth);
   void find_sriov(PciFunction& function);
   void enable_ari(PciFunction& bridge);
   void enable_acs(const PciFunction& function);
   // ---- sizes and places
   void size_bars();
-  [[nodiscard]] std::array<Bar, 6> size_at(pcie::Bdf bdf, std::uint16_t first, unsigned count);
+  [[nodiscard]] std::array<Bar, 6> size_at(pcie::Sbdf bdf, std::uint16_t first, unsigned count);
   void write_bars(const PciFunction& function, bool wide);
   struct Space;  // one of the two address ranges that BARs are placed in
   void place(Space& space, std::optional<std::size_t> parent);
@@ -34,11 +35,11 @@ class Enumerator {
   void set_command(std::uint16_t bits);
   void enable_vfs();
 
-  [[nodiscard]] std::uint32_t read(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width);
-  void write(pcie::Bdf bdf, std::uint16_t offset, std::uint8_t width, std::uint32_t value);
-  [[nodiscard]] std::optional<std::uint16_t> extended(pcie::Bdf bdf, std::uint16_t id);
-  [[nodiscard]] std::optional<std::uint16_t> capability(pcie::Bdf bdf, std::uint8_t id);
-  void fail(EnumerationProblem problem, pcie::Bdf at, std::string message);
+  [[nodiscard]] std::uint32_t read(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width);
+  void write(pcie::Sbdf bdf, std::uint16_t offset, std::uint8_t width, std::uint32_t value);
+  [[nodiscard]] std::optional<std::uint16_t> extended(pcie::Sbdf bdf, std::uint16_t id);
+  [[nodiscard]] std::optional<std::uint16_t> capability(pcie::Sbdf bdf, std::uint8_t id);
+  void fail(EnumerationProblem problem, pcie::Sbdf at, std::string message);
   [[nodiscard]] bool failed() const { return error_.has_value(); }
 
   static constexpr unsigned kMaxDepth = 16;
@@ -49,7 +50,8 @@ class Enumerator {
   std::vector<PciFunction> functions_;
   std::vector<bool> ari_;  // this bridge forwards to more than eight functions below
   std::vector<WantedBase> fixed_;
-  unsigned next_bus_ = 1;
+  pcie::HostSegment segment_{};  // that is being numbered
+  unsigned next_bus_ = 1;        // in it
   std::optional<EnumerationError> error_;
 };
 

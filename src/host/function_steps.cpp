@@ -14,7 +14,7 @@ constexpr std::uint16_t at(unsigned base, unsigned offset) {
   return static_cast<std::uint16_t>(base + offset);
 }
 
-std::expected<bool, Error> bars_match(BlockingHost& host, pcie::Bdf bdf, std::uint16_t first,
+std::expected<bool, Error> bars_match(BlockingHost& host, pcie::Sbdf bdf, std::uint16_t first,
                                       const std::array<Bar, 6>& bars) {
   for (unsigned i = 0; i < 6; ++i) {
     if (bars[i].size == 0) continue;
@@ -65,7 +65,7 @@ std::expected<bool, Error> still_as(BlockingHost& host, const std::vector<PciFun
 
 namespace {
 
-std::expected<void, Error> enable_bus_master(BlockingHost& host, pcie::Bdf bdf) {
+std::expected<void, Error> enable_bus_master(BlockingHost& host, pcie::Sbdf bdf) {
   const auto command = host.config_read(bdf, pci::kCommand, 2);
   if (!command) return std::unexpected(command.error());
   if ((*command & pci::kCommandBusMaster) != 0) return {};
@@ -74,7 +74,7 @@ std::expected<void, Error> enable_bus_master(BlockingHost& host, pcie::Bdf bdf) 
 
 }  // namespace
 
-std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf, const std::array<Bar, 6>& bars,
+std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Sbdf bdf, const std::array<Bar, 6>& bars,
                                       std::uint16_t entry, std::uint32_t vector) {
   const auto cap = find_capability(host, bdf, pci::kCapMsix);
   if (!cap) return std::unexpected(cap.error());
@@ -107,7 +107,7 @@ std::expected<bool, Error> route_msix(BlockingHost& host, pcie::Bdf bdf, const s
   return true;
 }
 
-std::expected<bool, Error> function_level_reset(BlockingHost& host, pcie::Bdf bdf) {
+std::expected<bool, Error> function_level_reset(BlockingHost& host, pcie::Sbdf bdf) {
   const auto cap = find_capability(host, bdf, pci::kCapExpress);
   if (!cap) return std::unexpected(cap.error());
   if (!*cap) return false;

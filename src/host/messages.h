@@ -25,14 +25,15 @@ enum class IoDomain : std::uint32_t {};
 // Memory of this host that has been pinned for DMA.
 enum class Pin : std::uint32_t {};
 
-// ---- configuration space of this host's own hierarchy; a function that is not there reads as all ones
+// ---- configuration space of this host's own hierarchies, one a PCI segment; a function that is not there
+// reads as all ones
 struct ConfigRead {
-  pcie::Bdf bdf;
+  pcie::Sbdf bdf;
   std::uint16_t offset = 0;
   std::uint8_t width = 4;
 };
 struct ConfigWrite {
-  pcie::Bdf bdf;
+  pcie::Sbdf bdf;
   std::uint16_t offset = 0;
   std::uint8_t width = 4;
   std::uint32_t value = 0;
@@ -71,17 +72,17 @@ struct PinMemory {
 struct Unpin {
   Pin pin{};
 };  // answered after every engine has passed a quiescent point
-// ---- this host's IOMMU
+// ---- this host's IOMMUs: each segment has one, and what an I/O domain maps holds in all of them.
 struct CreateIoDomain {};
 struct DestroyIoDomain {
   IoDomain domain{};
 };
 struct AttachRid {
   IoDomain domain{};
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
 };
 struct DetachRid {
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
 };  // answered after a quiescent point
 // 4 KiB aligned; must not overlap an existing mapping of the domain.
 struct IommuMap {
@@ -100,11 +101,11 @@ struct IommuUnmap {
 // ---- interrupts: a route lets `rid` raise `vector` at this host and answers the message that a device must
 // send for it.
 struct RouteInterrupt {
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
   std::uint32_t vector = 0;
 };
 struct UnrouteInterrupt {
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
   std::uint32_t vector = 0;
 };
 // ---- an interrupt to this host's own software (a second program of the same host)
@@ -142,6 +143,7 @@ struct Description {
   Range<BusAddr> own_memory = Range<BusAddr>::everything();  // the part that is the host's own now
   Range<BusAddr> mmio32 = Range<BusAddr>::everything();      // for 32-bit BARs
   Range<BusAddr> mmio64 = Range<BusAddr>::everything();      // for 64-bit BARs
+  std::uint16_t segments = 1;                                // PCI segments, numbered from 0
 };
 using Response = std::variant<Done, Value, Memory, Pinned, DomainCreated, MessageRoute, Description>;
 
@@ -166,7 +168,7 @@ struct Interrupt {
 };
 // A refused access that this host's IOMMU or interrupt remapping recorded.
 struct Fault {
-  pcie::Rid rid;
+  pcie::Sbdf rid;
   std::uint64_t address = 0;
   pcie::Access access{};
   std::string reason;  // "component/table: reason"

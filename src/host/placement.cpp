@@ -76,7 +76,7 @@ struct Enumerator::Space {
 };
 
 std::expected<std::vector<PciFunction>, EnumerationError> Enumerator::run() {
-  scan_bus(0, std::nullopt, 0);
+  for (std::uint16_t s = 0; s < description_.segments; ++s) scan_segment(pcie::HostSegment{s});
   size_bars();
   Space low{.next = description_.mmio32.first().bits(),
             .all = description_.mmio32,
@@ -116,7 +116,7 @@ void Enumerator::size_bars() {
   }
 }
 
-std::array<Bar, 6> Enumerator::size_at(pcie::Bdf bdf, std::uint16_t first, unsigned count) {
+std::array<Bar, 6> Enumerator::size_at(pcie::Sbdf bdf, std::uint16_t first, unsigned count) {
   std::array<Bar, 6> bars{};
   for (unsigned i = 0; i < count && !failed(); ++i) {
     const auto offset = at(first, 4 * i);
@@ -151,6 +151,8 @@ void Enumerator::place(Space& space, std::optional<std::size_t> parent) {
     space.next = (space.next + kWindowUnit - 1) & ~(kWindowUnit - 1);
     place(space, i);
     space.next = (space.next + kWindowUnit - 1) & ~(kWindowUnit - 1);
+    // BARs that lie where they must are in the root port's window too: the next root port's is above them.
+    if (!parent && space.span[i]) space.next = std::max(space.next, space.span[i]->last().bits() + 1);
   }
 }
 
@@ -193,7 +195,7 @@ void Enumerator::write_bars(const PciFunction& function, bool wide) {
 void Enumerator::ask_for_wanted_bases() {
   if (!policy_.wanted_bases || failed()) return;
   const auto all = policy_.wanted_bases(host_, functions_);
-  if (!all) return fail(EnumerationProblem::host_error, pcie::Bdf(0), "a function's registers do not answer");
+  if (!all) return fail(EnumerationProblem::host_error, pcie::Sbdf(), "a function's registers do not answer");
   for (const WantedBase& wanted : *all) {
     functions_[wanted.function].bars[wanted.bar].base = wanted.base;
     fixed_.push_back(wanted);

@@ -46,56 +46,62 @@ std::expected<DomainId, TableError> Unit::create_domain() {
   const DomainId id{next_domain_++};
   auto table = std::make_shared<DomainTable>();
   table->id = id;
-  domains_.emplace(id, std::move(table));
+  domains_.emplace(id, Domain{std::move(table)});
   return id;
 }
 
 std::expected<void, TableError> Unit::destroy_domain(DomainId id) {
-  if (!domains_.contains(id)) return std::unexpected(TableError::no_such_thing);
-  if (!requesters(id).empty()) return std::unexpected(TableError::busy);
-  domains_.erase(id);
+  const auto it = domains_.find(id);
+  if (it == domains_.end()) return std::unexpected(TableError::no_such_thing);
+  if (it->second.requesters != 0) return std::unexpected(TableError::busy);
+  domains_.erase(it);
   iotlb_.erase(id, Range<Iova>::everything());
   return {};
 }
 
 std::expected<void, TableError> Unit::attach(DomainId id, pcie::Bdf rid, Grants grants) {
-  if (!domains_.contains(id)) return std::unexpected(TableError::no_such_thing);
+  const auto it = domains_.find(id);
+  if (it == domains_.end()) return std::unexpected(TableError::no_such_thing);
   if (!attachments_.try_emplace(rid, Attachment{id, grants}).second) return std::unexpected(TableError::busy);
+  ++it->second.requesters;
   return {};
 }
 
 std::expected<void, TableError> Unit::detach(pcie::Bdf rid) {
-  if (attachments_.erase(rid) == 0) return std::unexpected(TableError::no_such_thing);
+  const auto it = attachments_.find(rid);
+  if (it == attachments_.end()) return std::unexpected(TableError::no_such_thing);
+  --domains_.at(it->second.domain).requesters;
+  attachments_.erase(it);
   return {};
 }
 
 std::expected<void, TableError> Unit::map(DomainId id, const Mapping<Iova>& mapping) {
   const auto it = domains_.find(id);
   if (it == domains_.end()) return std::unexpected(TableError::no_such_thing);
-  if (it->second->mappings.mappings().size() >= options_.max_mappings)
+  if (it->second.table->mappings.mappings().size() >= options_.max_mappings)
     return std::unexpected(TableError::limit);
-  auto mappings = it->second->mappings.with(mapping);
+  auto mappings = it->second.table->mappings.with(mapping);
   if (!mappings) return std::unexpected(mappings.error());
-  auto next = std::make_shared<DomainTable>(*it->second);
+  auto next = std::make_shared<DomainTable>(*it->second.table);
   next->mappings = std::move(*mappings);
   set_base(*next);
-  it->second = std::move(next);
+  it->second.table = std::move(next);
   return {};
 }
 
 std::expected<void, TableError> Unit::unmap(DomainId id, const Range<Iova>& range) {
   const auto it = domains_.find(id);
   if (it == domains_.end()) return std::unexpected(TableError::no_such_thing);
-  auto mappings = it->second->mappings.without(range);
+  auto mappings = it->second.table->mappings.without(range);
   if (!mappings) return std::unexpected(mappings.error());
-  auto next = std::make_shared<DomainTable>(*it->second);
+  auto next = std::make_shared<DomainTable>(*it->second.table);
   if (options_.invalidation == Invalidation::deferred)
-    next->stale = left_stale(*it->second, range);
+    next->stale = left_stale(*it->second.table, range);
   else
     iotlb_.erase(id, range);
   next->mappings = std::move(*mappings);
   set_base(*next);
-  it->second = std::move(next);
+  it->second.table = std::move(next);
   return {};
 }
 
@@ -121,18 +127,18 @@ AddressSpaceTable Unit::left_stale(const DomainTable& domain, const Range<Iova>&
 
 void Unit::flush() {
   iotlb_.clear();
-  for (auto& [id, table] : domains_) {
-    if (table->stale.mappings().empty()) continue;
-    auto next = std::make_shared<DomainTable>(*table);
+  for (auto& [id, domain] : domains_) {
+    if (domain.table->stale.mappings().empty()) continue;
+    auto next = std::make_shared<DomainTable>(*domain.table);
     next->stale = {};
-    table = std::move(next);
+    domain.table = std::move(next);
   }
 }
 
 void Unit::fill(DomainId id, Iova at) {
   const auto it = domains_.find(id);
   if (it == domains_.end()) return;
-  if (const auto bytes = it->second->mappings.page_size(at))
+  if (const auto bytes = it->second.table->mappings.page_size(at))
     iotlb_.insert({.domain = id, .first = at.align_down(*bytes), .bytes = *bytes});
 }
 
@@ -143,12 +149,17 @@ std::vector<pcie::Bdf> Unit::requesters(DomainId id) const {
   return rids;
 }
 
+bool Unit::in_use(DomainId id) const {
+  const auto it = domains_.find(id);
+  return it != domains_.end() && it->second.requesters != 0;
+}
+
 std::shared_ptr<const UnitTable> Unit::table() const {
   auto table = std::make_shared<UnitTable>();
   table->enforcement = options_.enforcement;
   table->devices.reserve(attachments_.size());
   for (const auto& [rid, attachment] : attachments_)
-    table->devices.push_back({rid, attachment.grants, domains_.at(attachment.domain)});
+    table->devices.push_back({rid, attachment.grants, domains_.at(attachment.domain).table});
   table->interrupts = interrupts_.table();
   return table;
 }

@@ -1,5 +1,6 @@
-// One host's IOMMU: which requester is in which I/O domain, what each domain maps, and the IOTLB. Terms and
-// fault reasons after Intel VT-d specification 3.x, chapters 3, 6 and 7.
+// One IOMMU of a host, for one of its PCI segments (units.h: all of them): which requester is in which I/O
+// domain, what each domain maps, and the IOTLB. Terms and fault reasons after Intel VT-d specification 3.x,
+// chapters 3, 6 and 7.
 #pragma once
 
 #include <cstdint>
@@ -94,7 +95,8 @@ struct UnitOptions {
   // IOTLB entries. 0: unlimited, every mapping counts as cached (the worst case for a deferred unmap);
   // otherwise fill() says what is cached.
   std::uint32_t iotlb_entries = 0;
-  std::uint32_t max_domains = 4096, max_mappings = 65536 /* a domain */, max_interrupts = 65536;
+  // As many domains as VT-d's domain IDs have at most (16 bits).
+  std::uint32_t max_domains = 65536, max_mappings = 65536 /* a domain */, max_interrupts = 65536;
 };
 
 class Unit {
@@ -120,10 +122,16 @@ class Unit {
   [[nodiscard]] const UnitOptions& options() const { return options_; }
   // Requesters of a domain, ascending.
   [[nodiscard]] std::vector<pcie::Bdf> requesters(DomainId id) const;
+  // The domain has requesters. O(log domains).
+  [[nodiscard]] bool in_use(DomainId id) const;
   // A snapshot of now; unchanged domains share their tables with earlier snapshots.
   [[nodiscard]] std::shared_ptr<const UnitTable> table() const;
 
  private:
+  struct Domain {
+    std::shared_ptr<const DomainTable> table;
+    std::size_t requesters = 0;
+  };
   struct Attachment {
     DomainId domain{};
     Grants grants;
@@ -132,7 +140,7 @@ class Unit {
 
   UnitOptions options_;
   std::uint32_t next_domain_ = 1;
-  std::map<DomainId, std::shared_ptr<const DomainTable>> domains_;
+  std::map<DomainId, Domain> domains_;
   std::map<pcie::Bdf, Attachment> attachments_;
   Iotlb iotlb_;
   InterruptRemapper interrupts_;

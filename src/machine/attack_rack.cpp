@@ -107,7 +107,8 @@ void AttackRack::watch_hardware() {
   for (const auto& watched : watched_)
     watched.port->connect(hardware_->live(), hardware_->nic(watched.who.index));
   hardware_->live().set_interrupt_sink([this](const fabric::InterruptTarget& target) {
-    interrupts_.push_back({target.domain, target.vector, target.source.bdf});
+    const auto source = hardware_->fabric().tables()->host_address(target.source);
+    interrupts_.push_back({target.domain, target.vector, source});
     hardware_->host(target.domain).interrupt(target.vector);
   });
   hardware_->live().set_refusal_sink([this](const pcie::Transaction& access, const fabric::Resolution& way) {
@@ -237,7 +238,7 @@ void AttackRack::collect_faults() {
     const pcie::Domain domain{static_cast<std::uint16_t>(d)};
     if (hardware_->fabric().fault_log(domain).kept() == 0) continue;
     for (const host::Fault& fault : hardware_->host(domain).publish_faults())
-      ++logged_[tenant(domain, fault.rid.bdf)];
+      ++logged_[tenant(domain, fault.rid)];
   }
 }
 

@@ -127,7 +127,7 @@ class AttackRack final : public attack::Testbed {
   [[nodiscard]] pcie::Transaction emitted(std::uint16_t nic, const attack::Request& request,
                                           std::size_t length, pcie::Access access) const;
   // Whose requester ID that is; "VF 5 of nic0" if nobody has it, "" if nothing does.
-  [[nodiscard]] std::string tenant(pcie::Domain domain, pcie::Bdf rid) const;
+  [[nodiscard]] std::string tenant(pcie::Domain domain, const pcie::Sbdf& rid) const;
   [[nodiscard]] std::string tenant(const pcie::Transaction& transaction, const fabric::Fault& fault) const;
   [[nodiscard]] std::string vf_owner(std::uint16_t nic, std::uint16_t vf) const;
 

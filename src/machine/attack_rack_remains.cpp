@@ -15,15 +15,19 @@ namespace {
 namespace pf = spec::pf;
 using Entries = std::map<std::string, std::uint64_t>;
 
-void add_host(Entries& entries, const fabric::HostTable& host, const std::string& name) {
-  entries[name + ": memory"] += host.memory->size();
-  for (const auto& device : host.iommu->devices) {
+void add_unit(Entries& entries, const iommu::UnitTable& unit, const std::string& name) {
+  for (const auto& device : unit.devices) {
     ++entries[name + ": attached requesters"];
     entries[name + ": I/O mappings"] += device.domain->mappings.mappings().size();
     entries[name + ": stale IOTLB entries"] += device.domain->stale.mappings().size();
   }
   entries[name + ": interrupt routes"] += static_cast<std::uint64_t>(
-      std::ranges::count_if(host.iommu->interrupts->entries, [](const auto& one) { return one.present; }));
+      std::ranges::count_if(unit.interrupts->entries, [](const auto& one) { return one.present; }));
+}
+
+void add_host(Entries& entries, const fabric::HostTable& host, const std::string& name) {
+  entries[name + ": memory"] += host.memory->size();
+  for (const auto& hierarchy : host.hierarchies) add_unit(entries, *hierarchy.iommu, name);
   for (const auto& vm : host.vms)
     entries[name + ": second-level mappings"] += vm.second_level->mappings().size();
 }

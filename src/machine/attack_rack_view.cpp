@@ -43,7 +43,7 @@ void AttackRack::find_places() {
                        .mac = vf.mac,
                        .memory = placed.guest->memory,
                        .rid = nic.vf_bdf(vf.index),
-                       .proxy = part.slot(placed.slot)->requester().value_or(pcie::Bdf{}),
+                       .proxy = part.slot(placed.slot)->requester().value_or(pcie::Sbdf{}),
                        .registers = nic.registers_of(vf.index),
                        .msix = nic.msix_of(vf.index),
                        .host_registers = BusAddr(base.bits() + (assigned ? assigned->registers : 0)),
@@ -129,9 +129,9 @@ std::string AttackRack::vf_owner(std::uint16_t nic, std::uint16_t vf) const {
   return fmt::format("VF {} of {}", vf, rack_.nics[nic].name);
 }
 
-std::string AttackRack::tenant(pcie::Domain domain, pcie::Bdf rid) const {
+std::string AttackRack::tenant(pcie::Domain domain, const pcie::Sbdf& rid) const {
   const auto d = static_cast<std::size_t>(domain);
-  if (rid == pcie::Bdf(0)) return host_names_[d];
+  if (rid.bdf == pcie::Bdf(0)) return host_names_[d];
   if (domain != pcie::kManagementDomain) {
     for (const auto& guest : guests_)
       if (guest.host == domain && guest.proxy == rid) return guest.name;
@@ -145,7 +145,8 @@ std::string AttackRack::tenant(pcie::Domain domain, pcie::Bdf rid) const {
   }
   // What arrives through an NTB carries its bus: that host's processors.
   for (const auto& ntb : facts_.ntbs)
-    if (ntb.bdf.bus() == rid.bus()) return host_names_[static_cast<std::size_t>(ntb.host)];
+    if (ntb.bdf.segment == rid.segment && ntb.bdf.bus() == rid.bus())
+      return host_names_[static_cast<std::size_t>(ntb.host)];
   return pcie::to_string(rid);
 }
 
@@ -157,7 +158,7 @@ std::string AttackRack::tenant(const pcie::Transaction& access, const fabric::Fa
   // A processor's own request is known by where it entered.
   if (std::holds_alternative<pcie::CpuOrigin>(access.origin))
     return host_names_[static_cast<std::size_t>(access.domain)];
-  return tenant(fault.component.domain, fault.rid.bdf);
+  return tenant(fault.component.domain, hardware_->fabric().tables()->host_address(fault.rid));
 }
 
 // ---- counters
@@ -221,7 +222,7 @@ attack::Hops AttackRack::hops(std::size_t guest) const {
     return way.hops.size() + way.return_hops.size();
   };
   const auto dma = [&](std::uint64_t at, std::size_t length, pcie::Access access) {
-    return emitted(who.nic, {.rid = who.rid, .address = Iova(at)}, length, access);
+    return emitted(who.nic, {.rid = who.rid.bdf, .address = Iova(at)}, length, access);
   };
   pcie::Function& vf = *hardware_->nic(who.nic).function(function_of(who.vf));
   pcie::Transaction message = dma(vf.register_read(spec::ixgbevf::kMsixBar, 0, 8), 4, pcie::Access::write);
@@ -238,7 +239,8 @@ constexpr std::uint64_t kSpread = 2u << 20;
 bool AttackRack::resolve_many(std::size_t guest, std::uint32_t count) const {
   const attack::Guest& who = guests_[guest];
   const auto tables = hardware_->fabric().tables();
-  pcie::Transaction access = emitted(who.nic, {.rid = who.rid, .address = Iova(0)}, 64, pcie::Access::write);
+  pcie::Transaction access =
+      emitted(who.nic, {.rid = who.rid.bdf, .address = Iova(0)}, 64, pcie::Access::write);
   std::uint64_t reached = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     access.address = Iova(i * std::uint64_t{4096} % kSpread);

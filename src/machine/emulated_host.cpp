@@ -87,8 +87,10 @@ void EmulatedHost::interrupt(std::uint32_t vector) {
 
 std::vector<host::Fault> EmulatedHost::publish_faults() {
   std::vector<host::Fault> faults;
+  const auto tables = live_.fabric().tables();
   for (auto& record : live_.fabric().fault_log(options_.domain).take()) {
-    faults.push_back({record.rid, record.address, record.access, std::move(record.reason)});
+    faults.push_back(
+        {tables->host_address(record.rid), record.address, record.access, std::move(record.reason)});
     for (const auto& program : programs_) program->tell(faults.back());
   }
   return faults;

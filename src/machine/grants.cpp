@@ -76,7 +76,7 @@ class Collector {
     for (const mh::Ntb& found : from_.inventory.ntbs)
       add_vector(ntb_side(found.peer, false), pcie::kManagementDomain, control::kManagementControlVector);
     for (std::uint16_t i = 0; i < from_.inventory.nics.size(); ++i)
-      add_vector(fabric::FunctionId{.index = i}, pcie::kManagementDomain, control::kManagementPfVector + i);
+      add_vector(fabric::FunctionId{.index = i}, pcie::kManagementDomain, control::pf_vector(i));
   }
   void add_registers(const host::PciFunction& function) {
     const auto is_ntb = std::ranges::find(from_.inventory.ntbs, function.bdf, &mh::Ntb::bdf);

@@ -31,14 +31,14 @@ std::optional<std::uint32_t> ntb_register(const std::vector<attack::Ntb>& ntbs, 
   return std::nullopt;
 }
 
-bool is_vf(const std::vector<attack::Nic>& nics, pcie::Bdf bdf) {
+bool is_vf(const std::vector<attack::Nic>& nics, const pcie::Sbdf& bdf) {
   for (const auto& nic : nics)
     for (std::uint16_t vf = 0; vf < nic.vfs; ++vf)
       if (nic.vf_bdf(vf) == bdf) return true;
   return false;
 }
 
-std::uint16_t express_capability(fabric::Fabric& fabric, pcie::Bdf bdf) {
+std::uint16_t express_capability(fabric::Fabric& fabric, const pcie::Sbdf& bdf) {
   const auto read = [&](std::uint16_t offset) {
     return static_cast<std::uint16_t>(fabric.config_read(pcie::kManagementDomain, bdf, offset, 1));
   };

@@ -140,8 +140,12 @@ bool QuietRack::attach(const PlacedGuest& guest) {
 
 void QuietRack::detach(const PlacedGuest& guest) {
   if (is_vm(guest)) (void)fabric().unmap_vm(guest.domain, pcie::Vm{guest.slot}, Range<Gpa>::everything());
-  part(guest.domain)->slot(guest.slot)->detach([] {});
+  // A part of the management host's own talks through memory, which settle() does not see.
+  constexpr int kRounds = 100;
+  const auto gone = std::make_shared<bool>(false);
+  part(guest.domain)->slot(guest.slot)->detach([gone] { *gone = true; });
   settle();
+  for (int round = 0; !*gone && round < kRounds; ++round) settle();
 }
 
 }  // namespace ladon::machine

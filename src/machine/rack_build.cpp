@@ -10,6 +10,9 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 // to the stride of the global address space, 64-bit BARs above that.
 constexpr std::uint64_t kStride = 64 * kGiB;
 constexpr std::uint64_t kMmio32 = 0xC000'0000, kMmio32End = 0xFEC0'0000;
+// The management host has the 32-bit BARs of all NTBs and NICs (rack_sections.h), and no memory of a bare
+// host's guest, which may reach to 0xB000'0000.
+constexpr std::uint64_t kManagementMmio32 = 0x8000'0000;
 constexpr std::uint64_t kHypervisorMemory = std::uint64_t{64} << 20;
 // A bare host's own operating system is the guest, and has the low addresses; what serves it lies out of its
 // way.
@@ -38,10 +41,13 @@ fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoin
                              .ntb = {.dma_window = host.ntb.dma_window,
                                      .register_window = host.ntb.register_window,
                                      .lut_entries = host.ntb.lut,
-                                     .windows = static_cast<std::uint8_t>(host.ntb.windows)}});
+                                     .windows = static_cast<std::uint8_t>(host.ntb.windows)},
+                             .segment = pcie::HostSegment{host.segment}});
   }
   for (std::size_t i = 0; i < devices.size(); ++i)
-    options.endpoints.push_back({.name = rack.nics[i].name, .device = devices[i]});
+    options.endpoints.push_back({.name = rack.nics[i].name,
+                                 .device = devices[i],
+                                 .segment = pcie::HostSegment{rack.nics[i].segment}});
   options.defences = fabric_defences(rack.defences);
   return options;
 }
@@ -59,7 +65,7 @@ nic::NicOptions nic_options(const Rack& rack, std::size_t nic) {
   const NicSpec& spec = rack.nics[nic];
   return {.vfs = spec.vfs,
           .vf_device = spec.device == NicDevice::x550 ? spec::pci::kX550VfDevice : spec::pci::k82599VfDevice,
-          .serial = rack.seed << 8 | nic,
+          .serial = rack.seed << 8 | (nic & 0xFF) | std::uint64_t{nic >> 8} << 56,
           .packet_memory_bytes = spec.packet_memory};
 }
 
@@ -73,8 +79,9 @@ host::Description describe_host(const Rack& rack, std::size_t domain) {
   } else {
     description.own_memory = range(0, std::min(host.memory, kHypervisorMemory));
   }
-  description.mmio32 = range(kMmio32, kMmio32End);
+  description.mmio32 = range(domain == 0 ? kManagementMmio32 : kMmio32, kMmio32End);
   description.mmio64 = range(kMmio64, kMmio64End);
+  if (domain == 0) description.segments = segments(rack);
   return description;
 }
 

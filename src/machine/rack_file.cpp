@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::string_view kSeeExample = "see examples/two-hosts.yaml";
 
-std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::vector<NicSpec>& nics) {
+std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::vector<NicSpec>& nics,
+                                 const std::vector<Field>& nic_fields) {
   std::vector<HostSpec> hosts;
   std::optional<Field> management;
   const auto fields = top.list("hosts", kMaxHosts);
@@ -40,17 +41,27 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
       field && !management)
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
+  check_segments(context, nics, nic_fields, hosts, fields);
   const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
   if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);
   return hosts;
 }
 
-std::vector<NicSpec> read_nics(RackContext& context, Section& top) {
+// Sorts `fields` with the NICs.
+std::vector<NicSpec> read_nics(RackContext& context, Section& top, std::vector<Field>& fields) {
+  struct Read {
+    std::size_t position = 0;
+    NicSpec nic;
+    Field field;
+  };
+  std::vector<Read> read;
+  for (const auto& field : fields) read.push_back({read.size(), read_nic(context, field), field});
+  std::ranges::sort(read, {}, [](const Read& one) { return std::pair(one.nic.segment, one.position); });
   std::vector<NicSpec> nics;
-  const auto fields = top.list("nics", kMaxNics);
-  for (const auto& field : fields) {
-    nics.push_back(read_nic(context, field));
-    context.nic_indices.emplace(nics.back().name, nics.size() - 1);
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    nics.push_back(std::move(read[i].nic));
+    fields[i] = std::move(read[i].field);
+    context.nic_indices.emplace(nics.back().name, i);
   }
   const auto list = top.require("nics", fmt::format("list the NICs; {}", kSeeExample));
   if (list && nics.empty() && list->node->items.empty() && list->node->kind != YamlNode::Kind::scalar &&
@@ -67,8 +78,9 @@ Rack read_rack(RackContext& context, const YamlNode& root) {
   rack.name = top.read_name("name", true);
   top.read_integer("seed", rack.seed, 0, std::numeric_limits<std::uint64_t>::max());
   if (const auto field = top.find("defences")) read_defences(context, *field, rack.defences);
-  rack.nics = read_nics(context, top);
-  rack.hosts = read_hosts(context, top, rack.nics);
+  auto nic_fields = top.list("nics", kMaxNics);
+  rack.nics = read_nics(context, top, nic_fields);
+  rack.hosts = read_hosts(context, top, rack.nics, nic_fields);
   for (const auto& field : top.list("accept", kMaxAcceptances))
     rack.accept.push_back(read_acceptance(context, field, rack));
   top.finish();
@@ -92,7 +104,7 @@ std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text, st
   RackErrors errors(file);
   if (text.size() > kMaxRackFile)
     return std::unexpected(
-        file_error(std::string(file), "longer than 1 MiB", "a rack file has some dozen lines; is this one?"));
+        file_error(std::string(file), "longer than 4 MiB", "a rack file has some dozen lines; is this one?"));
   const auto root = read_yaml(text);
   if (!root) {
     errors.add(root.error().place, "", printable(root.error().message), root.error().mend);
@@ -127,6 +139,13 @@ std::expected<Rack, std::vector<RackError>> load_rack(const std::string& path) {
   }
   text.resize(length);
   return parse_rack(text, path);
+}
+
+std::uint16_t segments(const Rack& rack) {
+  std::uint16_t last = 0;
+  for (const NicSpec& nic : rack.nics) last = std::max(last, nic.segment);
+  for (const HostSpec& host : rack.hosts) last = std::max(last, host.segment);
+  return static_cast<std::uint16_t>(last + 1);
 }
 
 std::uint64_t address_span(const GuestSpec& guest) {

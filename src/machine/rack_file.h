@@ -53,7 +53,8 @@ struct WireSpec {
 enum class NicDevice : std::uint8_t { x550, i82599 };
 struct NicSpec {
   std::string name;
-  std::uint16_t vfs = 8;  // 1..63
+  std::uint16_t vfs = 8;      // 1..63
+  std::uint16_t segment = 0;  // of the management host
   NicDevice device = NicDevice::x550;
   std::uint64_t packet_memory = 4 << 20;  // bytes, all VFs together
   WireSpec wire;
@@ -101,6 +102,7 @@ struct HostSpec {
   Mode mode = Mode::mriov_plus;
   std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of DRAM, a multiple of 2 MiB
   NtbSpec ntb;                                    // compute hosts only
+  std::uint16_t segment = 0;                      // compute hosts: of the management host, where the NTB is
   Invalidation invalidation = Invalidation::strict;
   std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
 };
@@ -123,10 +125,13 @@ struct Rack {
   std::string name;
   std::uint64_t seed = 1;
   Defences defences;
-  std::vector<NicSpec> nics;
+  std::vector<NicSpec> nics;  // in the order of segments, and of the file within one: as software finds them
   std::vector<HostSpec> hosts;  // the management host first, then the others in the order of the file
   std::vector<Acceptance> accept;
 };
+
+// How many PCI segments the management host has.
+[[nodiscard]] std::uint16_t segments(const Rack& rack);
 
 // How high the addresses reach that a guest's devices emit, from 0: its memory, and with more than 2 GiB the
 // hole below 4 GiB too, above which QEMU's q35 puts the rest.
@@ -143,7 +148,7 @@ struct RackError {
 // "examples/x.yaml:12:7: hosts[1].vms[0].vf.mac: ... ; ..."
 [[nodiscard]] std::string to_string(const RackError& error);
 
-inline constexpr std::size_t kMaxRackFile = 1 << 20;  // bytes
+inline constexpr std::size_t kMaxRackFile = 4 << 20;  // bytes: 512 hosts of 32 VMs take 1.2 MiB
 inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 
 // Every mistake found, in the order of the file, at most kMaxRackErrors. Touches nothing but the file.

@@ -25,7 +25,8 @@ constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarant
 
 // Unique and the same in every run: the locally administered range that QEMU uses too.
 MacAddress made_mac(std::size_t nic, std::uint16_t vf) {
-  return {{0x52, 0x54, 0x00, static_cast<std::uint8_t>(nic), 0x10, static_cast<std::uint8_t>(vf)}};
+  return {{0x52, 0x54, 0x00, static_cast<std::uint8_t>(nic), static_cast<std::uint8_t>(0x10 + (nic >> 8)),
+           static_cast<std::uint8_t>(vf)}};
 }
 
 void read_ntb(RackContext& context, const Field& field, NtbSpec& ntb) {
@@ -51,11 +52,29 @@ std::optional<std::size_t> find_nic(RackContext& context, const Field& field) {
   return std::nullopt;
 }
 
-std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const std::vector<NicSpec>& nics) {
+// No request gets from one of the management host's segments to another. Its own VMs are in none of them.
+void check_segment(RackContext& context, const Field& field, const NicSpec& nic,
+                   const std::vector<NicSpec>& nics, const HostSpec& host) {
+  if (host.role == HostRole::management || nic.segment == host.segment) return;
+  std::vector<std::string_view> there;
+  for (const NicSpec& other : nics)
+    if (other.segment == host.segment && !other.name.empty()) there.push_back(other.name);
+  const std::string move = fmt::format("write segment: {} for the host", nic.segment);
+  context.errors.add(field.node->place, field.path,
+                     fmt::format("{} is in segment {} and the host in segment {}", quoted(nic.name),
+                                 nic.segment, host.segment),
+                     there.empty()
+                         ? move
+                         : fmt::format("{}, or take a NIC in its segment: {}", move, fmt::join(there, ", ")));
+}
+
+std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
+                              const HostSpec& host) {
   VfSpec vf;
   Section section(context.errors, field);
   const auto nic_field = section.require("nic", "write the name of a NIC");
   const auto nic = nic_field ? find_nic(context, *nic_field) : std::nullopt;
+  if (nic) check_segment(context, *nic_field, nics[*nic], nics, host);
   const auto index = section.require("index", "write which VF of the NIC, from 0");
   vf.nic = nic.value_or(0);
   const std::uint16_t vfs = nic ? nics[*nic].vfs : std::uint16_t{64};
@@ -180,7 +199,7 @@ GuestSpec read_guest(RackContext& context, const Field& field, const std::vector
     if (at != 0) guest.memory_at = BusAddr(at);
   }
   section.read_integer("vcpus", guest.vcpus, 1, kMaxVcpus);
-  if (const auto vf = section.find("vf")) guest.vf = read_vf(context, *vf, nics);
+  if (const auto vf = section.find("vf")) guest.vf = read_vf(context, *vf, nics, host);
   guest.address = section.read_address("address");
   if (const auto address = section.find("address"); address && guest.address)
     context.addresses.claim(context.errors, to_string(guest.address->address), *address);
@@ -203,9 +222,11 @@ HostSpec read_host(RackContext& context, const Field& field, const std::vector<N
     section.forbid("kind", "the management host is always virtualized", "leave it out");
     section.forbid("mode", "the management host's own VMs have the NIC on their host", "leave it out");
     section.forbid("ntb", "no NTB is in front of the management host", "leave it out");
+    section.forbid("segment", "the management host has all segments", "write it for compute hosts and NICs");
   } else {
     section.read_choice<HostKind>("kind", host.kind, kKinds);
     section.read_choice<Mode>("mode", host.mode, kModes);
+    section.read_integer("segment", host.segment, 0, kMaxSegments - 1);
     if (const auto ntb = section.find("ntb")) read_ntb(context, *ntb, host.ntb);
   }
   if (const auto iommu = section.find("iommu")) {

@@ -64,6 +64,7 @@ NicSpec read_nic(RackContext& context, const Field& field) {
   section.read_integer("vfs", nic.vfs, 1, kMaxVfs);
   section.read_choice<NicDevice>("device", nic.device, kDevices);
   section.read_size("packet_memory", nic.packet_memory, 64 * kKiB, kGiB, 4 * kKiB);
+  section.read_integer("segment", nic.segment, 0, kMaxSegments - 1);
   if (const auto wire = section.find("wire")) read_wire(context, *wire, nic.wire);
   section.finish();
   return nic;

@@ -18,14 +18,23 @@ struct RackContext {
   std::map<std::string, std::size_t, std::less<>> nic_indices;
 };
 
-inline constexpr std::size_t kMaxNics = 24, kMaxHosts = 225;  // together no more than a switch has ports
-inline constexpr std::size_t kMaxGuests = 64;                 // of one host
+// What fits into the management host's 2,028 MiB of 32-bit addresses: a compute host's NTB takes 2 MiB of
+// them and a NIC's PF 1, since bridges' windows go by 1 MiB.
+inline constexpr std::size_t kMaxNics = 512, kMaxHosts = 1 + 512;
+inline constexpr std::size_t kMaxPorts = 253;    // NICs and compute hosts of one segment: its switch's ports
+inline constexpr std::size_t kMaxSegments = 32;  // of the management host
+inline constexpr std::size_t kMaxGuests = 64;    // of one host
 inline constexpr std::size_t kMaxAcceptances = 4096;
 
 void read_defences(RackContext& context, const Field& field, Defences& defences);
 [[nodiscard]] NicSpec read_nic(RackContext& context, const Field& field);
 // Over all NICs: a link has two ends.
 void check_links(RackContext& context, const std::vector<NicSpec>& nics, const std::vector<Field>& fields);
+// Over all NICs and compute hosts: how the management host's segments are numbered, and what fits into them.
+// `hosts` are in the order of the file, as `fields` are.
+void check_segments(RackContext& context, const std::vector<NicSpec>& nics,
+                    const std::vector<Field>& nic_fields, const std::vector<HostSpec>& hosts,
+                    const std::vector<Field>& host_fields);
 // `nics` are those of the file, already read.
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,

@@ -36,7 +36,7 @@ struct YamlError {
   std::string message, mend;
 };
 
-inline constexpr std::size_t kMaxYamlNodes = 50'000, kMaxYamlDepth = 16;
+inline constexpr std::size_t kMaxYamlNodes = 250'000, kMaxYamlDepth = 16;
 
 // The single document in `text`. A file without one, or with a second, is an error.
 [[nodiscard]] std::expected<YamlNode, YamlError> read_yaml(std::string_view text);

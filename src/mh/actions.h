@@ -28,7 +28,7 @@ struct DropLink {
 };
 struct DetachSpace {
   DomainId space;
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
 };
 struct UnmapPages {
   DomainId space;
@@ -51,7 +51,7 @@ struct MapPages {
 };
 struct AttachSpace {
   DomainId space;
-  pcie::Bdf rid;
+  pcie::Sbdf rid;
 };
 struct SetLut {
   LutId id;

@@ -42,8 +42,8 @@ pcie::AccessSet access_of(const Json& json) {
 Mapping mapping_of(const Json& json) {
   return {BusAddr(get<std::uint64_t>(json, "to")), get<std::uint64_t>(json, "length"), access_of(json)};
 }
-pcie::Bdf rid_of(const Json& json) {
-  return pcie::Bdf(get<std::uint16_t>(json, "rid"));
+pcie::Sbdf rid_of(const Json& json) {
+  return address_of(json.at("rid"));
 }
 
 struct ToJson {
@@ -51,7 +51,9 @@ struct ToJson {
   Json operator()(const CloseWindow& a) const { return {{"window", json_of_place(a.window)}}; }
   Json operator()(const ClearLut& a) const { return {{"entry", json_of_place(a.entry)}}; }
   Json operator()(const DropLink& a) const { return {{"ntb", a.ntb}}; }
-  Json operator()(const DetachSpace& a) const { return {{"space", json_of(a.space)}, {"rid", a.rid.bits}}; }
+  Json operator()(const DetachSpace& a) const {
+    return {{"space", json_of(a.space)}, {"rid", mh::json_of(a.rid)}};
+  }
   Json operator()(const UnmapPages& a) const {
     return {{"space", json_of(a.space)}, {"iova", a.iova.bits()}, {"mapping", json_of(a.mapping)}};
   }
@@ -61,7 +63,9 @@ struct ToJson {
   Json operator()(const MapPages& a) const {
     return {{"space", json_of(a.space)}, {"iova", a.iova.bits()}, {"mapping", json_of(a.mapping)}};
   }
-  Json operator()(const AttachSpace& a) const { return {{"space", json_of(a.space)}, {"rid", a.rid.bits}}; }
+  Json operator()(const AttachSpace& a) const {
+    return {{"space", json_of(a.space)}, {"rid", mh::json_of(a.rid)}};
+  }
   Json operator()(const SetLut& a) const {
     return {{"id", json_of_place(a.id)}, {"rid", a.entry.rid.bits}, {"proxy", a.entry.proxy}};
   }
@@ -75,6 +79,7 @@ struct ToJson {
             {"grant", mh::json_of(a.setup.grant)},
             {"requester", a.setup.requester},
             {"vf_device", a.setup.vf_device},
+            {"segment", number(a.setup.segment)},
             {"registers", a.setup.registers},
             {"msix", a.setup.msix},
             {"message_base", a.setup.message_base}};
@@ -91,6 +96,7 @@ EnableVf enable_of(const Json& j) {
           {.grant = grant_of(j.at("grant")),
            .requester = get<std::uint16_t>(j, "requester"),
            .vf_device = get<std::uint16_t>(j, "vf_device"),
+           .segment = pcie::HostSegment{get<std::uint16_t>(j, "segment")},
            .registers = get<std::uint64_t>(j, "registers"),
            .msix = get<std::uint64_t>(j, "msix"),
            .message_base = get<std::uint64_t>(j, "message_base")}};
@@ -123,7 +129,8 @@ constexpr std::array<Kind, std::variant_size_v<Action>> kKinds{{
     {"attach_space", [](const Json& j) -> Action { return AttachSpace{space_of(j.at("space")), rid_of(j)}; }},
     {"set_lut",
      [](const Json& j) -> Action {
-       return SetLut{place_of<LutId>(j.at("id")), {rid_of(j), get<std::uint8_t>(j, "proxy")}};
+       return SetLut{place_of<LutId>(j.at("id")),
+                     {pcie::Bdf(get<std::uint16_t>(j, "rid")), get<std::uint8_t>(j, "proxy")}};
      }},
     {"open_window", [](const Json& j) -> Action { return open_window_of(j); }},
     {"raise_link", [](const Json& j) -> Action { return RaiseLink{get<std::uint16_t>(j, "ntb")}; }},

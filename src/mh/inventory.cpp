@@ -1,6 +1,7 @@
 #include "mh/inventory.h"
 
 #include <algorithm>
+#include <map>
 
 #include "mh/journal.h"
 #include "mh/json.h"
@@ -33,15 +34,18 @@ std::expected<std::vector<host::WantedBase>, host::Error> wanted_bases(
   std::uint64_t largest = 0;
   for (const auto& function : functions)
     if (is_ntb(function)) largest = std::max(largest, function.bars[ntb::kDmaBar].size);
-  std::vector<host::WantedBase> wanted;
+  std::map<std::pair<pcie::HostSegment, std::uint32_t>, std::size_t> bridges;  // by segment and host
   for (std::size_t i = 0; i < functions.size(); ++i) {
     if (!is_ntb(functions[i]) || functions[i].bars[ntb::kDmaBar].size == 0) continue;
     const auto peer = host.load32(register_at(functions[i], ntb::kPeer));
     if (!peer) return std::unexpected(peer.error());
-    wanted.push_back({.function = i,
-                      .bar = ntb::kDmaBar,
-                      .base = dma_base(pcie::Domain{static_cast<std::uint16_t>(*peer)}, largest)});
+    bridges.emplace(std::pair(functions[i].bdf.segment, *peer), i);
   }
+  std::vector<host::WantedBase> wanted;
+  for (const auto& [where, function] : bridges)
+    wanted.push_back({.function = function,
+                      .bar = ntb::kDmaBar,
+                      .base = dma_base(wanted.size() + 1, where.first, largest)});
   return wanted;
 }
 
@@ -102,9 +106,9 @@ std::expected<void, InventoryError> find_parts(host::BlockingHost& host, Invento
 
 }  // namespace
 
-BusAddr dma_base(pcie::Domain peer, std::uint64_t largest) {
+BusAddr dma_base(std::size_t place, pcie::HostSegment segment, std::uint64_t largest) {
   const std::uint64_t stride = std::max(std::uint64_t{1} << kStrideShift, largest);
-  return BusAddr((std::uint64_t{number(peer)} + 1) * stride);
+  return BusAddr((std::uint64_t{place} + 1 + number(segment)) * stride);
 }
 
 std::expected<Inventory, InventoryError> take_inventory(host::BlockingHost& host) {

@@ -12,7 +12,7 @@ namespace ladon::mh {
 
 // A bridge to a compute host.
 struct Ntb {
-  pcie::Bdf bdf;
+  pcie::Sbdf bdf;
   pcie::Domain peer{};                         // the compute host behind it
   BusAddr control, msi, dma;                   // its BARs on this side (spec/ntb.h)
   std::uint64_t dma_size = 0;                  // bytes
@@ -22,15 +22,15 @@ struct Ntb {
 };
 
 struct Nic {
-  pcie::Bdf pf;
+  pcie::Sbdf pf;
   BusAddr registers;  // BAR 0 of the PF (spec/pf.h)
   std::uint16_t vfs = 0, first_offset = 0, stride = 0, vf_device = 0;
   BusAddr vf_registers, vf_msix;  // BAR 0 and BAR 3 of VF 0; VF i's lie i * size further
   std::uint64_t vf_registers_size = 0, vf_msix_size = 0;
   bool operator==(const Nic&) const = default;
 
-  [[nodiscard]] pcie::Bdf vf_bdf(std::uint16_t vf) const {
-    return pcie::Bdf(static_cast<std::uint16_t>(pf.bits + first_offset + vf * stride));
+  [[nodiscard]] pcie::Sbdf vf_bdf(std::uint16_t vf) const {
+    return pf.later(first_offset + unsigned{vf} * stride);
   }
   // Both are inside the 64-bit space, because enumeration placed them.
   [[nodiscard]] BusAddr registers_of(std::uint16_t vf) const {
@@ -44,13 +44,16 @@ struct Nic {
 struct Inventory {
   host::Description host;
   std::vector<host::PciFunction> functions;  // all of them, parents before children
-  std::vector<Ntb> ntbs;                     // in the order of bus numbers
+  std::vector<Ntb> ntbs;                     // in the order of segments and bus numbers
   std::vector<Nic> nics;
 };
 
-// Where compute host k's memory appears in the management domain: (k + 1) << 36, or (k + 1) times the size of
-// the largest DMA BAR of all NTBs if that is more. `largest` is a power of two.
-[[nodiscard]] BusAddr dma_base(pcie::Domain peer, std::uint64_t largest);
+// Where a compute host's memory appears in the management domain. The address space is cut into strides of 64
+// GiB, or of the largest DMA BAR of all NTBs if that is more; `largest` is a power of two. The first is the
+// management host's own memory; then comes for each segment one for its NICs, and one for each of its hosts.
+// `place` counts the hosts from 1 in the order of segments: with one segment, host k's memory is at (k + 1)
+// strides.
+[[nodiscard]] BusAddr dma_base(std::size_t place, pcie::HostSegment segment, std::uint64_t largest);
 
 struct InventoryError {
   std::string message;  // for a person

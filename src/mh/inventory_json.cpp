@@ -44,15 +44,15 @@ host::SriovFunction sriov_of(const Json& j) {
 }
 
 Json json_of(const host::PciFunction& f) {
-  Json json{{"bdf", f.bdf.bits},      {"vendor", f.vendor},       {"device", f.device},
-            {"bridge", f.bridge},     {"secondary", f.secondary}, {"subordinate", f.subordinate},
+  Json json{{"bdf", mh::json_of(f.bdf)}, {"vendor", f.vendor},       {"device", f.device},
+            {"bridge", f.bridge},        {"secondary", f.secondary}, {"subordinate", f.subordinate},
             {"bars", json_of(f.bars)}};
   if (f.parent) json["parent"] = *f.parent;
   if (f.sriov) json["sriov"] = json_of(*f.sriov);
   return json;
 }
 host::PciFunction function_of(const Json& j) {
-  host::PciFunction f{.bdf = pcie::Bdf(get<std::uint16_t>(j, "bdf")),
+  host::PciFunction f{.bdf = address_of(j.at("bdf")),
                       .vendor = get<std::uint16_t>(j, "vendor"),
                       .device = get<std::uint16_t>(j, "device"),
                       .parent = {},
@@ -67,7 +67,7 @@ host::PciFunction function_of(const Json& j) {
 }
 
 Json json_of(const Ntb& n) {
-  return {{"bdf", n.bdf.bits},
+  return {{"bdf", mh::json_of(n.bdf)},
           {"peer", number(n.peer)},
           {"control", n.control.bits()},
           {"msi", n.msi.bits()},
@@ -78,7 +78,7 @@ Json json_of(const Ntb& n) {
           {"lut_entries", n.lut_entries}};
 }
 Ntb ntb_of(const Json& j) {
-  return {.bdf = pcie::Bdf(get<std::uint16_t>(j, "bdf")),
+  return {.bdf = address_of(j.at("bdf")),
           .peer = pcie::Domain{get<std::uint16_t>(j, "peer")},
           .control = BusAddr(get<std::uint64_t>(j, "control")),
           .msi = BusAddr(get<std::uint64_t>(j, "msi")),
@@ -90,7 +90,7 @@ Ntb ntb_of(const Json& j) {
 }
 
 Json json_of(const Nic& n) {
-  return {{"pf", n.pf.bits},
+  return {{"pf", mh::json_of(n.pf)},
           {"registers", n.registers.bits()},
           {"vfs", n.vfs},
           {"first_offset", n.first_offset},
@@ -102,7 +102,7 @@ Json json_of(const Nic& n) {
           {"vf_msix_size", n.vf_msix_size}};
 }
 Nic nic_of(const Json& j) {
-  return {.pf = pcie::Bdf(get<std::uint16_t>(j, "pf")),
+  return {.pf = address_of(j.at("pf")),
           .registers = BusAddr(get<std::uint64_t>(j, "registers")),
           .vfs = get<std::uint16_t>(j, "vfs"),
           .first_offset = get<std::uint16_t>(j, "first_offset"),
@@ -120,8 +120,8 @@ std::string to_json(const Inventory& inventory) {
   const auto& d = inventory.host;
   Json json{
       {"domain", number(d.domain)},  {"dram", json_of(d.dram)},     {"own_memory", json_of(d.own_memory)},
-      {"mmio32", json_of(d.mmio32)}, {"mmio64", json_of(d.mmio64)}, {"functions", Json::array()},
-      {"ntbs", Json::array()},       {"nics", Json::array()}};
+      {"mmio32", json_of(d.mmio32)}, {"mmio64", json_of(d.mmio64)}, {"segments", d.segments},
+      {"functions", Json::array()},  {"ntbs", Json::array()},       {"nics", Json::array()}};
   for (const auto& f : inventory.functions) json["functions"].push_back(json_of(f));
   for (const auto& n : inventory.ntbs) json["ntbs"].push_back(json_of(n));
   for (const auto& n : inventory.nics) json["nics"].push_back(json_of(n));
@@ -131,9 +131,12 @@ std::string to_json(const Inventory& inventory) {
 std::expected<Inventory, std::string> inventory_from_json(std::string_view text) {
   return parse<Inventory>(text, [](const Json& json) {
     Inventory inventory;
-    inventory.host = {pcie::Domain{get<std::uint16_t>(json, "domain")}, range_of(json.at("dram")),
-                      range_of(json.at("own_memory")), range_of(json.at("mmio32")),
-                      range_of(json.at("mmio64"))};
+    inventory.host = {pcie::Domain{get<std::uint16_t>(json, "domain")},
+                      range_of(json.at("dram")),
+                      range_of(json.at("own_memory")),
+                      range_of(json.at("mmio32")),
+                      range_of(json.at("mmio64")),
+                      get<std::uint16_t>(json, "segments")};
     for (const auto& f : json.at("functions")) inventory.functions.push_back(function_of(f));
     for (const auto& n : json.at("ntbs")) inventory.ntbs.push_back(ntb_of(n));
     for (const auto& n : json.at("nics")) inventory.nics.push_back(nic_of(n));

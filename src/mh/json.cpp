@@ -2,6 +2,20 @@
 
 namespace ladon::mh {
 
+Json json_of(const pcie::Sbdf& address) {
+  return Json::array({number(address.segment), address.bdf.bits});
+}
+
+pcie::Sbdf address_of(const Json& json) {
+  if (!json.is_array() || json.size() != 2) throw std::out_of_range("a function: two numbers are wanted");
+  const auto at = [&](std::size_t i) {
+    if (!json.at(i).is_number_unsigned() || json.at(i).get<std::uint64_t>() > 0xFFFF)
+      throw std::out_of_range("a function: segment and number of 16 bits each");
+    return json.at(i).get<std::uint16_t>();
+  };
+  return {pcie::HostSegment{at(0)}, pcie::Bdf(at(1))};
+}
+
 Json json_of(const Grant& grant) {
   Json json{{"nic", grant.nic},
             {"vf", grant.vf},

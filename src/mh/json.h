@@ -51,6 +51,10 @@ std::expected<T, std::string> parse(std::string_view text, Read read) {
   }
 }
 
+// A function's address: [segment, bus << 8 | device << 3 | function].
+[[nodiscard]] Json json_of(const pcie::Sbdf& address);
+[[nodiscard]] pcie::Sbdf address_of(const Json& json);
+
 // Objects of values that several texts hold. The readers throw.
 [[nodiscard]] Json json_of(const Grant& grant);
 [[nodiscard]] Grant grant_of(const Json& json);

@@ -164,7 +164,7 @@ bool PfDriver::await_status(std::uint16_t vf, std::uint32_t mask) {
 }
 
 void PfDriver::set_function_control(std::uint16_t vf, bool on) {
-  const pcie::Bdf bdf = nic_.vf_bdf(vf);
+  const pcie::Sbdf bdf = nic_.vf_bdf(vf);
   const auto change = [&](std::uint16_t offset, std::uint16_t bits) {
     const auto now = host_.config_read(bdf, offset, 2);
     const std::uint32_t next = on ? now.value_or(0) | bits : now.value_or(0) & ~std::uint32_t{bits};

@@ -29,6 +29,10 @@ std::string vf_name(const Grant& grant) {
   return "VF " + std::to_string(grant.vf) + " of NIC " + std::to_string(grant.nic);
 }
 
+std::string segment_name(const pcie::Sbdf& function) {
+  return std::to_string(static_cast<unsigned>(function.segment));
+}
+
 std::unexpected<PlanError> short_of(PlanProblem problem, const std::string& who, std::string_view what,
                                     std::uint64_t needed, std::uint64_t there) {
   return std::unexpected(PlanError{problem, needed, there,
@@ -56,17 +60,24 @@ class Planner {
 
  private:
   Step check_unique() const {
-    for (auto a = intent_.grants.begin(); a != intent_.grants.end(); ++a)
-      for (auto b = intent_.grants.begin(); b != a; ++b) {
-        if (a->nic == b->nic && a->vf == b->vf)
-          return wrong(PlanProblem::vf_twice, vf_name(*a) + " is granted twice");
-        if (a->host == b->host && a->slot == b->slot)
-          return wrong(PlanProblem::slot_twice, host_name(a->host) + ": slot " + std::to_string(a->slot) +
-                                                    " is given " + vf_name(*b) + " and " + vf_name(*a));
-        if (a->nic == b->nic && a->mac == b->mac)
-          return wrong(PlanProblem::mac_twice,
-                       vf_name(*b) + " and " + vf_name(*a) + " have the same MAC " + to_string(a->mac));
-      }
+    std::map<std::pair<std::uint16_t, std::uint16_t>, const Grant*> vfs;
+    std::map<std::pair<pcie::Domain, std::uint8_t>, const Grant*> slots;
+    std::map<std::pair<std::uint16_t, std::uint64_t>, const Grant*> macs;  // one NIC must tell its VFs apart
+    // Who had it before; nullptr if nobody.
+    const auto claim = [](auto& claimed, const auto& key, const Grant& by) {
+      const auto [at, fresh] = claimed.emplace(key, &by);
+      return fresh ? nullptr : at->second;
+    };
+    for (const Grant& grant : intent_.grants) {
+      if (claim(vfs, std::pair(grant.nic, grant.vf), grant) != nullptr)
+        return wrong(PlanProblem::vf_twice, vf_name(grant) + " is granted twice");
+      if (const Grant* other = claim(slots, std::pair(grant.host, grant.slot), grant))
+        return wrong(PlanProblem::slot_twice, host_name(grant.host) + ": slot " + std::to_string(grant.slot) +
+                                                  " is given " + vf_name(*other) + " and " + vf_name(grant));
+      if (const Grant* other = claim(macs, std::pair(grant.nic, grant.mac.bits()), grant))
+        return wrong(PlanProblem::mac_twice, vf_name(*other) + " and " + vf_name(grant) +
+                                                 " have the same MAC " + to_string(grant.mac));
+    }
     return {};
   }
 
@@ -100,8 +111,7 @@ class Planner {
     plan_.windows[{*index, Direction::outbound, kMsiWindow}] = {
         ntb::kMsiBar, 0, pci::kInterruptLength, BusAddr(pci::kInterruptBase), pcie::kWriteOnly};
     plan_.luts[{*index, Direction::inbound, 0}] = {kCpuRid, kFirstProxy};
-    plan_.domains[{DomainId::Kind::host, *index, 0}].rid =
-        pcie::Bdf(static_cast<std::uint16_t>(ntb.bdf.bus() << 8 | kFirstProxy));
+    plan_.domains[{DomainId::Kind::host, *index, 0}].rid = ntb.bdf.later(kFirstProxy);
     return {};
   }
 
@@ -121,8 +131,9 @@ class Planner {
       return short_of(PlanProblem::no_such_host, vf_name(grant), "slots of the management host",
                       grant.slot + 1u, intent_.local_slots);
     plan_.vfs[{grant.nic, grant.vf}] = {.grant = grant,
-                                        .requester = nic.vf_bdf(grant.vf).bits,
+                                        .requester = nic.vf_bdf(grant.vf).bdf.bits,
                                         .vf_device = nic.vf_device,
+                                        .segment = nic.pf.segment,
                                         .registers = nic.registers_of(grant.vf).bits(),
                                         .msix = nic.msix_of(grant.vf).bits(),
                                         .message_base = pci::kInterruptBase};
@@ -139,7 +150,7 @@ class Planner {
     if (auto fits = check_room(grant, nic, ntb); !fits) return fits;
 
     const auto proxy = static_cast<std::uint8_t>(kFirstProxy + grant.slot);
-    plan_.luts[{*index, Direction::outbound, grant.slot}] = {nic.vf_bdf(grant.vf), proxy};
+    plan_.luts[{*index, Direction::outbound, grant.slot}] = {nic.vf_bdf(grant.vf).bdf, proxy};
 
     const std::uint64_t stride = nic.vf_registers_size + nic.vf_msix_size;
     const std::uint64_t registers = grant.slot * stride, msix = registers + nic.vf_registers_size;
@@ -156,6 +167,7 @@ class Planner {
     plan_.vfs[{grant.nic, grant.vf}] = {.grant = grant,
                                         .requester = proxy,
                                         .vf_device = nic.vf_device,
+                                        .segment = {},
                                         .registers = registers,
                                         .msix = msix,
                                         .message_base = kMsiIova.bits()};
@@ -164,6 +176,12 @@ class Planner {
 
   Step check_room(const Grant& grant, const Nic& nic, const Ntb& ntb) const {
     const std::string who = host_name(grant.host) + ", " + vf_name(grant);
+    if (nic.pf.segment != ntb.bdf.segment)
+      return wrong(PlanProblem::other_segment,
+                   who + ": the NIC is in segment " + segment_name(nic.pf) + " and the host's NTB " +
+                       pcie::to_string(ntb.bdf) + " in segment " + segment_name(ntb.bdf) +
+                       ", and no request gets from one to the other: grant a VF of a NIC in segment " +
+                       segment_name(ntb.bdf) + ", or connect the host in segment " + segment_name(nic.pf));
     const unsigned slots = grant.slot + 1u;
     if (slots > ntb.lut_entries)
       return short_of(PlanProblem::lut_short, who, "outbound look-up table entries", slots, ntb.lut_entries);
@@ -201,6 +219,7 @@ host::control::Assign assignment_of(const VfSetup& setup) {
   return {.slot = setup.grant.slot,
           .vm = setup.grant.vm,
           .requester = setup.requester,
+          .segment = setup.segment,
           .vf_device = setup.vf_device,
           .registers = setup.registers,
           .msix = setup.msix,
@@ -216,6 +235,8 @@ std::string_view name(PlanProblem problem) {
       return "no such VF";
     case PlanProblem::no_such_host:
       return "no such host";
+    case PlanProblem::other_segment:
+      return "NIC and host in different segments";
     case PlanProblem::vf_twice:
       return "VF granted twice";
     case PlanProblem::slot_twice:

@@ -53,12 +53,12 @@ struct LutId {
   auto operator<=>(const LutId&) const = default;
 };
 struct LutEntry {
-  pcie::Bdf rid;           // in the domain that is left
+  pcie::Bdf rid;           // in the NTB's segment of the domain that is left
   std::uint8_t proxy = 0;  // device/function on the NTB's bus in the domain that is entered
   bool operator==(const LutEntry&) const = default;
 };
 
-// A protection domain of the management host's IOMMU: one a VF, one a compute host (for its CPU's stores).
+// A protection domain of the management host's IOMMUs: one a VF, one a compute host (for its CPU's stores).
 struct DomainId {
   enum class Kind : std::uint8_t { vf, host } kind{};
   std::uint16_t a = 0, b = 0;  // nic and vf, or index of the NTB and 0
@@ -71,15 +71,16 @@ struct Mapping {
   bool operator==(const Mapping&) const = default;
 };
 struct IoSpace {
-  std::optional<pcie::Bdf> rid;  // who is attached
+  std::optional<pcie::Sbdf> rid;  // who is attached
   std::map<Iova, Mapping> mappings;
   bool operator==(const IoSpace&) const = default;
 };
 
-// A VF with its owner. The last four fields are what the owner's part is told (host/control.h, Assign).
+// A VF with its owner. What follows the grant is what the owner's part is told (host/control.h, Assign).
 struct VfSetup {
   Grant grant;
   std::uint16_t requester = 0, vf_device = 0;
+  pcie::HostSegment segment{};
   std::uint64_t registers = 0, msix = 0, message_base = 0;
   bool operator==(const VfSetup&) const = default;
 };
@@ -99,7 +100,8 @@ struct Plan {
 enum class PlanProblem : std::uint8_t {
   no_such_nic,
   no_such_vf,
-  no_such_host,  // no NTB leads to it, or the intent does not list it
+  no_such_host,   // no NTB leads to it, or the intent does not list it
+  other_segment,  // the host's NTB is not in the NIC's segment, and no request gets from one to another
   vf_twice,
   slot_twice,
   mac_twice,

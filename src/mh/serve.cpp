@@ -46,18 +46,19 @@ bool Service::take_events() {
       // Others of this host's vectors belong to its own VMs' part.
       if (interrupt->vector == control::kManagementControlVector)
         look_at_peers_ = true;
-      else if (interrupt->vector - control::kManagementPfVector < pfs_.size())
-        look_at_pfs_ = true;
+      else if (const auto n = interrupt->vector - control::kManagementPfVector; n < control::kPfVectors)
+        look_at_pfs_.set(n);
     } else if (const auto* fault = std::get_if<host::Fault>(&*event)) {
       take_fault(*fault);
     }
   }
-  return look_at_pfs_ || look_at_peers_;
+  return look_at_pfs_.any() || look_at_peers_;
 }
 
 void Service::look() {
-  if (std::exchange(look_at_pfs_, false))
+  if (const auto look_at = std::exchange(look_at_pfs_, {}); look_at.any())
     for (std::uint16_t nic = 0; nic < pfs_.size(); ++nic) {
+      if (!look_at[nic % control::kPfVectors]) continue;
       const auto events = pfs_[nic]->service();
       if (!events) report({.kind = Kind::failed, .vf = {}, .text = events.error().message});
       for (const PfEvent& event : events.value_or(std::vector<PfEvent>{})) pf_event(nic, event);
@@ -74,7 +75,8 @@ void Service::look() {
 
 void Service::tick() {
   for (const auto& pf : pfs_) pf->tick();
-  look_at_pfs_ = look_at_peers_ = true;
+  look_at_pfs_.set();
+  look_at_peers_ = true;
   run_once();
 }
 

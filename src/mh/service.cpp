@@ -14,13 +14,13 @@ namespace ntb = spec::ntb;
 
 namespace {
 
-const host::PciFunction* function_at(const Inventory& inventory, pcie::Bdf bdf) {
+const host::PciFunction* function_at(const Inventory& inventory, pcie::Sbdf bdf) {
   const auto found = std::ranges::find(inventory.functions, bdf, &host::PciFunction::bdf);
   return found == inventory.functions.end() ? nullptr : &*found;
 }
 
 // MSI-X vector 0 of a function to a vector of this host. A function without MSI-X is polled.
-std::expected<void, std::string> route(host::BlockingHost& host, const Inventory& inventory, pcie::Bdf bdf,
+std::expected<void, std::string> route(host::BlockingHost& host, const Inventory& inventory, pcie::Sbdf bdf,
                                        std::uint32_t vector) {
   const auto* function = function_at(inventory, bdf);
   if (function == nullptr) return std::unexpected(pcie::to_string(bdf) + ": not in the inventory");
@@ -106,11 +106,10 @@ std::expected<void, std::string> Service::find_out() {
 
 std::expected<void, std::string> Service::start_drivers() {
   for (const Nic& nic : inventory_.nics) {
-    const auto index = static_cast<std::uint32_t>(pfs_.size());
+    const std::size_t index = pfs_.size();
     pfs_.push_back(std::make_unique<PfDriver>(host_, nic, options_.pause, options_.mailbox_limit));
     if (auto done = pfs_.back()->start(adopted_); !done) return std::unexpected(done.error().message);
-    if (auto done = route(host_, inventory_, nic.pf, control::kManagementPfVector + index); !done)
-      return done;
+    if (auto done = route(host_, inventory_, nic.pf, control::pf_vector(index)); !done) return done;
   }
   applier_ = std::make_unique<Applier>(host_, inventory_, journal_, pfs_);
   return {};

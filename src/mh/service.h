@@ -9,6 +9,7 @@
 //   while ((*bridge)->wait(1000)) { (*service)->run_once(); ...tick() about once a second... }
 #pragma once
 
+#include <bitset>
 #include <functional>
 #include <memory>
 #include <string>
@@ -122,7 +123,8 @@ class Service {
   std::vector<std::unique_ptr<PfDriver>> pfs_;
   std::unique_ptr<Applier> applier_;
   std::vector<std::unique_ptr<Peer>> peers_;
-  bool look_at_pfs_ = true, look_at_peers_ = true;
+  std::bitset<host::control::kPfVectors> look_at_pfs_{~0ull};  // by vector
+  bool look_at_peers_ = true;
 };
 
 }  // namespace ladon::mh

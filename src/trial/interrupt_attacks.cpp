@@ -40,7 +40,7 @@ bool has_vector(const Stage& stage, const RunningGuest& guest, std::uint32_t vec
 }
 
 Verdict at_management(Stage& stage, std::span<const std::uint64_t> addresses, unsigned rounds) {
-  const pcie::Bdf own = own_ids(stage).management;
+  const pcie::Sbdf own = own_ids(stage).management;
   (void)stage.write_by_dma(addresses, rounds);
   const auto is_one = [&](const attack::Interrupt& one) {
     return one.host == pcie::kManagementDomain && one.source == own;
@@ -91,7 +91,7 @@ Verdict handle_of_sibling(Stage& stage) {
   }
   if (at.empty()) return skipped("the other guest has no interrupts");
   at.push_back(at.front() & ~std::uint64_t{pci::kInterruptLength - 1});
-  const pcie::Bdf own = own_ids(stage).own;
+  const pcie::Sbdf own = own_ids(stage).own;
   (void)stage.write_by_dma(at, kRounds / 2);
   const auto is_one = [&](const attack::Interrupt& one) {
     return one.host == stage.home() && one.source == own &&
@@ -108,7 +108,7 @@ Verdict malformed(Stage& stage) {
   const std::uint64_t window = message_window(entry);
   if (window == 0) return skipped("the other guest has no interrupts");
   const std::array at = {window | remappable(0) | kSubhandle, window, window | 0xF'FFF0};
-  const pcie::Bdf own = own_ids(stage).own;
+  const pcie::Sbdf own = own_ids(stage).own;
   (void)stage.write_by_dma(at, 2);
   // A whole frame is no message.
   (void)stage.poke(fmt::format("-r -w 150 attack rx-write {:#x}", window));

@@ -60,11 +60,11 @@ std::vector<std::uint32_t> configuration(Machine& machine, std::size_t nic) {
 Requesters requesters(const Machine& machine, const GuestPlace& guest) {
   const auto id = vf_function(guest);
   const auto rid = machine.fabric().rid(id.index, id.function);
-  return {.management = rid ? rid->bdf : pcie::Bdf{},
-          .own = guest.slot->vf_slot().requester().value_or(pcie::Bdf{})};
+  return {.management = rid ? machine.fabric().tables()->host_address(*rid) : pcie::Sbdf{},
+          .own = guest.slot->vf_slot().requester().value_or(pcie::Sbdf{})};
 }
 
-std::string tenant(const Machine& machine, pcie::Domain domain, pcie::Bdf rid) {
+std::string tenant(const Machine& machine, pcie::Domain domain, pcie::Sbdf rid) {
   for (const GuestPlace& guest : machine.guests()) {
     const Requesters ids = requesters(machine, guest);
     if (domain == pcie::kManagementDomain ? ids.management == rid

@@ -34,11 +34,11 @@ struct MessageEntry {
 
 // Requester IDs of a guest's VF: in the management host's domain, and at its own host.
 struct Requesters {
-  pcie::Bdf management, own;
+  pcie::Sbdf management, own;
 };
 [[nodiscard]] Requesters requesters(const machine::Machine& machine, const machine::GuestPlace& guest);
 // The guest whose VF has that requester ID there, or else the ID as text.
-[[nodiscard]] std::string tenant(const machine::Machine& machine, pcie::Domain domain, pcie::Bdf rid);
+[[nodiscard]] std::string tenant(const machine::Machine& machine, pcie::Domain domain, pcie::Sbdf rid);
 // Where the host has put that of a guest's memory; nullopt if it is none of its.
 [[nodiscard]] std::optional<BusAddr> place_of(const machine::GuestPlace& guest, Gpa at);
 

@@ -45,7 +45,8 @@ Witness::Witness(machine::Runner& runner) : runner_(runner) {
     }
     machine.live().set_interrupt_sink([this, &machine](const fabric::InterruptTarget& target) {
       if (interrupts_.size() == kMost) interrupts_.pop_front();
-      interrupts_.push_back({target.domain, target.vector, target.source.bdf});
+      interrupts_.push_back(
+          {target.domain, target.vector, machine.fabric().tables()->host_address(target.source)});
       machine.host(target.domain).interrupt(target.vector);
     });
     machine.live().set_refusal_sink(
@@ -67,8 +68,9 @@ Witness::~Witness() {
 
 void Witness::note(Machine& machine, const pcie::Transaction& access, const fabric::Fault& fault) {
   if (!pcie::is_device(access.origin)) return;
-  attack::Refusal one{.by = fabric::describe_fault(*machine.fabric().tables(), fault),
-                      .who = tenant(machine, fault.component.domain, fault.rid.bdf)};
+  const auto tables = machine.fabric().tables();
+  attack::Refusal one{.by = fabric::describe_fault(*tables, fault),
+                      .who = tenant(machine, fault.component.domain, tables->host_address(fault.rid))};
   if (!refusals_.empty() && refusals_.back().by == one.by && refusals_.back().who == one.who) return;
   if (refusals_.size() == kMost) refusals_.pop_front();
   refusals_.push_back(std::move(one));

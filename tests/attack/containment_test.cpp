@@ -210,7 +210,8 @@ class Races {
     if (at_ == 0) return;
     const std::array<std::byte, 4> word{};
     const Guest& self = scene_->self();
-    (void)bed_->emit_write(self.nic, {.rid = self.rid, .address = Iova(self.memory - spare_->size())}, word);
+    (void)bed_->emit_write(self.nic, {.rid = self.rid.bdf, .address = Iova(self.memory - spare_->size())},
+                           word);
   }
 
   std::mt19937 random_;

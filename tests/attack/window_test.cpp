@@ -48,7 +48,7 @@ TEST(Window, AnAddressThatIsMappedAgainHasItsNewTranslationAtOnce) {
   const auto next = bed.place(bed.guests()[guest].host, 4096, old);
   ASSERT_TRUE(next);
   const Canary target(next->at, next->bytes, 1);
-  const Request request{.rid = bed.guests()[guest].rid, .address = Iova(at.bits())};
+  const Request request{.rid = bed.guests()[guest].rid.bdf, .address = Iova(at.bits())};
   const std::array<std::byte, 4> word{};
 
   const Bytes again = bed.give_memory(guest, at, 4096, pcie::kReadWrite);

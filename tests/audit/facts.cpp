@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 #include "spec/ntb.h"
 
@@ -31,16 +32,20 @@ class Dice {
 };
 
 // Pages at which something begins in the management domain, or in a compute domain.
-std::vector<Page> landmarks(bool management, std::size_t ntbs) {
+std::vector<Page> landmarks(bool management, const Facts& facts) {
   std::vector<Page> all{kLowMemory.first, kHighMemory.first, kInterruptPages.first, 0x30};
   if (!management) {
     all.insert(all.end(), {kLinkControl.first, kLinkRegisters.first});
     return all;
   }
-  for (std::size_t p = 0; p <= ntbs; ++p) all.push_back(kPortWindow + p * kPortPages);
-  for (std::size_t k = 0; k < ntbs; ++k)
-    all.insert(all.end(), {kPortWindow + k * kPortPages + kMsiBar.first, kDmaWindow + k * kPortPages});
-  all.push_back(kPortWindow + ntbs * kPortPages + kVfRegisters);
+  for (std::size_t p = 0; p < facts.ports.size(); ++p) {
+    const PortFacts& port = facts.ports[p];
+    all.push_back(port.window);
+    if (facts.is_ntb(p))
+      all.insert(all.end(), {port.window + kMsiBar.first, port.dma});
+    else
+      all.push_back(port.window + kVfRegisters);
+  }
   return all;
 }
 
@@ -72,23 +77,32 @@ RequesterFacts random_requester(Dice& dice, const std::vector<Page>& landmarks) 
   return facts;
 }
 
-HostFacts random_host(Dice& dice, bool management, std::size_t ntbs, const std::vector<std::uint16_t>& rids) {
-  const auto marks = landmarks(management, ntbs);
-  HostFacts host{.root_bus_master = !dice.in(20)};
+// `rids`: who may turn up there.
+SegmentFacts random_segment(Dice& dice, const std::vector<Page>& marks,
+                            const std::vector<std::uint16_t>& rids) {
+  SegmentFacts segment{.root_bus_master = !dice.in(20), .upstream_bus_master = !dice.in(30)};
   for (const std::uint16_t rid : rids)
-    if (!dice.in(4)) host.requesters[rid] = random_requester(dice, marks);
-  for (auto entries = dice.below(7); entries > 0; --entries)
-    host.interrupts.push_back({.present = !dice.in(5),
-                               .vector = static_cast<std::uint32_t>(32 + dice.below(6)),
-                               .source = pcie::Bdf(dice.of(rids))});
+    if (!dice.in(4)) segment.requesters[rid] = random_requester(dice, marks);
+  for (auto entries = rids.empty() ? 0 : dice.below(7); entries > 0; --entries)
+    segment.interrupts.push_back({.present = !dice.in(5),
+                                  .vector = static_cast<std::uint32_t>(32 + dice.below(6)),
+                                  .source = pcie::Bdf(dice.of(rids))});
+  return segment;
+}
+
+HostFacts random_host(Dice& dice, const std::vector<Page>& marks,
+                      const std::vector<std::vector<std::uint16_t>>& rids) {
+  HostFacts host;
+  for (const auto& there : rids) host.segments.push_back(random_segment(dice, marks, there));
   for (std::uint16_t vm = 0; vm < dice.below(3); ++vm) host.vms[vm] = random_maps(dice, marks, 0x200, 4);
   return host;
 }
 
-SideFacts random_side(Dice& dice, bool management, std::size_t ntbs, const std::vector<std::uint16_t>& rids) {
+SideFacts random_side(Dice& dice, bool management, const Facts& facts,
+                      const std::vector<std::uint16_t>& rids) {
   SideFacts side{.bus_master = !dice.in(20)};
   // What enters on the management side comes out in a compute domain, and the other way round.
-  const auto marks = landmarks(!management, ntbs);
+  const auto marks = landmarks(!management, facts);
   if (management) {
     side.windows[ntb::kDmaBar] = random_maps(dice, marks, kDmaPages, 3);
     side.windows[ntb::kMsiBar] =
@@ -131,7 +145,7 @@ std::shared_ptr<const iommu::DomainTable> domain_table(const RequesterFacts& fac
   return table;
 }
 
-std::shared_ptr<const iommu::UnitTable> unit_table(const HostFacts& host, bool management,
+std::shared_ptr<const iommu::UnitTable> unit_table(const SegmentFacts& host, bool management,
                                                    const fabric::Defences& on) {
   auto unit = std::make_shared<iommu::UnitTable>();
   const bool checked = management ? on.mh_iommu : on.ch_iommu;
@@ -148,39 +162,21 @@ std::shared_ptr<const iommu::UnitTable> unit_table(const HostFacts& host, bool m
   return unit;
 }
 
-std::shared_ptr<const fabric::HostTable> host_table(const Facts& facts, std::size_t domain) {
-  const HostFacts& host = facts.hosts[domain];
-  auto table = std::make_shared<fabric::HostTable>();
-  table->memory = std::make_shared<std::vector<fabric::MemoryRange>>(std::vector<fabric::MemoryRange>{
-      {range<BusAddr>(kLowMemory), {}, 0}, {range<BusAddr>(kHighMemory), {}, 0}});
-  table->root_port = {.secondary = 1, .subordinate = 1, .bus_master = host.root_bus_master};
-  if (domain == 0) {
-    table->root_port.subordinate = Facts::bus_of(facts.nic_port());
-    table->root_port.memory = range<BusAddr>({kPortWindow, facts.ports.size() * kPortPages});
-    table->root_port.prefetchable = range<BusAddr>({kDmaWindow, facts.ntbs.size() * kPortPages});
-  } else {
-    table->root_port.memory = range<BusAddr>(kLinkWindow);
-  }
-  table->iommu = unit_table(host, domain == 0, facts.on);
-  for (const auto& [vm, maps] : host.vms)
-    table->vms.push_back({pcie::Vm{vm}, std::make_shared<iommu::SecondLevelTable>(translations<Gpa>(maps))});
-  return table;
-}
-
-std::shared_ptr<const fabric::SwitchTable> switch_table(const Facts& facts, const fabric::BridgeTable& root) {
+std::shared_ptr<const fabric::SwitchTable> switch_table(const Facts& facts, unsigned segment,
+                                                        const fabric::BridgeTable& root) {
   auto table = std::make_shared<fabric::SwitchTable>();
   table->upstream = root;
   table->upstream.secondary = 2;
-  table->upstream.bus_master = facts.upstream_bus_master;
+  table->upstream.bus_master = facts.hosts[0].segments[segment].upstream_bus_master;
   for (std::size_t p = 0; p < facts.ports.size(); ++p) {
     const PortFacts& port = facts.ports[p];
-    const bool is_ntb = p != facts.nic_port();
-    fabric::PortTable made{.bridge = {.secondary = Facts::bus_of(p),
-                                      .subordinate = Facts::bus_of(p),
-                                      .bus_master = port.bus_master},
-                           .below = {.is_ntb = is_ntb, .index = static_cast<std::uint16_t>(is_ntb ? p : 0)}};
-    made.bridge.memory = range<BusAddr>({kPortWindow + p * kPortPages, kPortPages});
-    if (is_ntb) made.bridge.prefetchable = range<BusAddr>({kDmaWindow + p * kPortPages, kPortPages});
+    if (port.segment != segment) continue;
+    const bool is_ntb = facts.is_ntb(p);
+    fabric::PortTable made{
+        .bridge = {.secondary = port.bus, .subordinate = port.bus, .bus_master = port.bus_master},
+        .below = {.is_ntb = is_ntb, .index = static_cast<std::uint16_t>(is_ntb ? p : p - facts.ntbs.size())}};
+    made.bridge.memory = range<BusAddr>({port.window, kPortPages});
+    if (is_ntb) made.bridge.prefetchable = range<BusAddr>({port.dma, kPortPages});
     made.acs.request_redirect = port.redirect && facts.on.acs;
     made.acs.completion_redirect = port.completion_redirect && facts.on.acs;
     made.acs.upstream_forwarding = port.upstream_forwarding && facts.on.acs;
@@ -188,6 +184,49 @@ std::shared_ptr<const fabric::SwitchTable> switch_table(const Facts& facts, cons
     made.acs.translation_blocking = port.translation_blocking;
     table->downstream.push_back(made);
   }
+  return table;
+}
+
+// A root port's window reaches over those of all ports below it.
+void widen(std::optional<Range<BusAddr>>& window, Page first) {
+  const auto more = range<BusAddr>({first, kPortPages});
+  window = window ? Range<BusAddr>::between(std::min(window->first(), more.first()),
+                                            std::max(window->last(), more.last()))
+                  : more;
+}
+
+fabric::Hierarchy management_hierarchy(const Facts& facts, unsigned segment) {
+  const SegmentFacts& own = facts.hosts[0].segments[segment];
+  fabric::Hierarchy made;
+  made.root_port = {.secondary = 1, .subordinate = 2, .bus_master = own.root_bus_master};
+  for (std::size_t p = 0; p < facts.ports.size(); ++p) {
+    const PortFacts& port = facts.ports[p];
+    if (port.segment != segment) continue;
+    made.root_port.subordinate = std::max(made.root_port.subordinate, port.bus);
+    widen(made.root_port.memory, port.window);
+    if (facts.is_ntb(p)) widen(made.root_port.prefetchable, port.dma);
+  }
+  made.packet_switch = switch_table(facts, segment, made.root_port);
+  made.iommu = unit_table(own, true, facts.on);
+  return made;
+}
+
+std::shared_ptr<const fabric::HostTable> host_table(const Facts& facts, std::size_t domain) {
+  const HostFacts& host = facts.hosts[domain];
+  auto table = std::make_shared<fabric::HostTable>();
+  table->memory = std::make_shared<std::vector<fabric::MemoryRange>>(std::vector<fabric::MemoryRange>{
+      {range<BusAddr>(kLowMemory), {}, 0}, {range<BusAddr>(kHighMemory), {}, 0}});
+  if (domain == 0) {
+    for (unsigned s = 0; s < facts.segments(); ++s)
+      table->hierarchies.push_back(management_hierarchy(facts, s));
+  } else {
+    fabric::Hierarchy& own = table->hierarchies.emplace_back();
+    own.root_port = {.secondary = 1, .subordinate = 1, .bus_master = host.segments[0].root_bus_master};
+    own.root_port.memory = range<BusAddr>(kLinkWindow);
+    own.iommu = unit_table(host.segments[0], false, facts.on);
+  }
+  for (const auto& [vm, maps] : host.vms)
+    table->vms.push_back({pcie::Vm{vm}, std::make_shared<iommu::SecondLevelTable>(translations<Gpa>(maps))});
   return table;
 }
 
@@ -202,23 +241,27 @@ fabric::NtbSideTable side_table(const SideFacts& side, std::vector<pcie::BarRang
 
 std::shared_ptr<const fabric::NtbTable> ntb_table(const Facts& facts, std::size_t k) {
   auto table = std::make_shared<fabric::NtbTable>();
-  table->port = static_cast<std::uint16_t>(k);
+  const PortFacts& port = facts.ports[k];
+  table->segment = pcie::HostSegment{static_cast<std::uint16_t>(port.segment)};
+  table->port = port.index;
   table->link_up = facts.ntbs[k].link_up;
-  const Page base = kPortWindow + k * kPortPages;
+  const Page base = port.window;
   table->management =
       side_table(facts.ntbs[k].management,
                  {{ntb::kControlBar, range<BusAddr>({base + kControlBar.first, kControlBar.count})},
                   {ntb::kMsiBar, range<BusAddr>({base + kMsiBar.first, kMsiBar.count})},
-                  {ntb::kDmaBar, range<BusAddr>({kDmaWindow + k * kPortPages, kDmaPages})}});
+                  {ntb::kDmaBar, range<BusAddr>({port.dma, kDmaPages})}});
   table->link = side_table(facts.ntbs[k].link, {{ntb::kControlBar, range<BusAddr>(kLinkControl)},
                                                 {ntb::kRegisterBar, range<BusAddr>(kLinkRegisters)}});
   return table;
 }
 
-std::shared_ptr<const fabric::EndpointTable> endpoint_table(const Facts& facts) {
+std::shared_ptr<const fabric::EndpointTable> endpoint_table(const Facts& facts, std::size_t nic) {
   auto table = std::make_shared<fabric::EndpointTable>();
-  table->port = static_cast<std::uint16_t>(facts.nic_port());
-  const Page base = kPortWindow + facts.nic_port() * kPortPages;
+  const PortFacts& port = facts.ports[facts.nic_port(nic)];
+  table->segment = pcie::HostSegment{static_cast<std::uint16_t>(port.segment)};
+  table->port = port.index;
+  const Page base = port.window;
   const auto claim = [&](const Pages& pages, unsigned index, std::uint8_t bar) {
     const auto claimed = range<BusAddr>({base + pages.first, pages.count});
     table->claims.push_back({claimed, claimed.first(), Facts::function_of(index), bar});
@@ -228,9 +271,38 @@ std::shared_ptr<const fabric::EndpointTable> endpoint_table(const Facts& facts) 
   for (unsigned vf = 0; vf < kVfs; ++vf) claim({kVfMsix + vf, 1}, vf + 1, 3);
   for (unsigned i = 0; i <= kVfs; ++i) {
     table->functions.push_back(Facts::function_of(i));
-    table->bus_masters.push_back(facts.nic_bus_master[i] ? 1 : 0);
+    table->bus_masters.push_back(facts.nics[nic][i] ? 1 : 0);
   }
   return table;
+}
+
+// Software's part: ports are numbered switch by switch, and windows lie in the order of segments.
+void place_ports(Facts& facts) {
+  Page window = kPortWindow, dma = kDmaWindow;
+  for (unsigned segment = 0; segment < facts.segments(); ++segment) {
+    std::uint16_t index = 0;
+    for (std::size_t p = 0; p < facts.ports.size(); ++p) {
+      PortFacts& port = facts.ports[p];
+      if (port.segment != segment) continue;
+      port.bus = static_cast<std::uint8_t>(3 + index);
+      port.index = index++;
+      port.window = std::exchange(window, window + kPortPages);
+      if (facts.is_ntb(p)) port.dma = std::exchange(dma, dma + kPortPages);
+    }
+  }
+}
+
+// Who may turn up in a segment of the management host's: NICs' functions, NTBs and their proxies.
+std::vector<std::uint16_t> requesters_in(const Facts& facts, unsigned segment) {
+  std::vector<std::uint16_t> rids;
+  for (std::size_t n = 0; n < facts.nics.size(); ++n)
+    for (unsigned i = 0; i <= kVfs; ++i)
+      if (facts.ports[facts.nic_port(n)].segment == segment) rids.push_back(facts.nic_rid(n, i));
+  for (std::size_t k = 0; k < facts.ntbs.size(); ++k)
+    for (const unsigned devfn : {0, 8, 9})
+      if (facts.ports[k].segment == segment)
+        rids.push_back(static_cast<std::uint16_t>(facts.ports[k].bus << 8 | devfn));
+  return rids;
 }
 
 }  // namespace
@@ -238,35 +310,36 @@ std::shared_ptr<const fabric::EndpointTable> endpoint_table(const Facts& facts) 
 Facts random_facts(std::uint64_t seed) {
   Dice dice(seed);
   Facts facts;
+  const auto segments = static_cast<unsigned>(1 + dice.below(3));
+  facts.hosts.emplace_back().segments.resize(segments);
   facts.ntbs.resize(1 + dice.below(2));
-  facts.upstream_bus_master = !dice.in(30);
-  for (bool& master : facts.nic_bus_master) master = !dice.in(8);
-  // Who may turn up in the management domain: the NIC's functions, NTBs and their proxies.
-  std::vector<std::uint16_t> rids;
-  for (unsigned i = 0; i <= kVfs; ++i) rids.push_back(facts.nic_rid(i));
-  for (std::size_t k = 0; k < facts.ntbs.size(); ++k)
-    for (const unsigned devfn : {0, 8, 9})
-      rids.push_back(static_cast<std::uint16_t>(Facts::bus_of(k) << 8 | devfn));
-  std::vector<std::uint16_t> outbound = rids;
-  outbound.push_back(0);  // the management host's own processor
-  const std::vector<std::uint16_t> proxies{0x100, 0x108, 0x109, 0x10A};
-  std::vector<std::uint16_t> inbound = proxies;
-  inbound.push_back(0);
-
-  facts.hosts.push_back(random_host(dice, true, facts.ntbs.size(), rids));
-  for (auto& ntb : facts.ntbs) {
-    facts.hosts.push_back(random_host(dice, false, facts.ntbs.size(), proxies));
-    ntb = {.link_up = !dice.in(20),
-           .management = random_side(dice, true, facts.ntbs.size(), outbound),
-           .link = random_side(dice, false, facts.ntbs.size(), inbound)};
-  }
-  for (std::size_t p = 0; p <= facts.ntbs.size(); ++p)
-    facts.ports.push_back({.bus_master = !dice.in(20),
+  facts.nics.resize(segments == 1 ? 1 : 1 + dice.below(2));
+  for (auto& nic : facts.nics)
+    for (bool& master : nic) master = !dice.in(8);
+  for (std::size_t p = 0; p < facts.ntbs.size() + facts.nics.size(); ++p)
+    facts.ports.push_back({.segment = static_cast<unsigned>(dice.below(segments)),
+                           .bus_master = !dice.in(20),
                            .redirect = !dice.in(4),
                            .completion_redirect = !dice.in(4),
                            .upstream_forwarding = !dice.in(4),
                            .source_validation = !dice.in(4),
                            .translation_blocking = !dice.in(3)});
+  place_ports(facts);
+
+  std::vector<std::vector<std::uint16_t>> rids;
+  for (unsigned s = 0; s < segments; ++s) rids.push_back(requesters_in(facts, s));
+  const std::vector<std::uint16_t> proxies{0x100, 0x108, 0x109, 0x10A};
+  std::vector<std::uint16_t> inbound = proxies;
+  inbound.push_back(0);
+  facts.hosts[0] = random_host(dice, landmarks(true, facts), rids);
+  for (std::size_t k = 0; k < facts.ntbs.size(); ++k) {
+    std::vector<std::uint16_t> outbound = rids[facts.ports[k].segment];
+    outbound.push_back(0);  // the management host's own processor
+    facts.hosts.push_back(random_host(dice, landmarks(false, facts), {proxies}));
+    facts.ntbs[k] = {.link_up = !dice.in(20),
+                     .management = random_side(dice, true, facts, outbound),
+                     .link = random_side(dice, false, facts, inbound)};
+  }
   return facts;
 }
 
@@ -288,10 +361,11 @@ std::shared_ptr<const fabric::Tables> tables_of(const Facts& facts) {
     tables->hosts.push_back(host_table(facts, d));
     names->hosts.push_back(d == 0 ? "mh" : "ch" + std::to_string(d));
   }
-  names->endpoints = {"nic0"};
+  for (std::size_t n = 0; n < facts.nics.size(); ++n) {
+    names->endpoints.push_back("nic" + std::to_string(n));
+    tables->endpoints.push_back(endpoint_table(facts, n));
+  }
   tables->names = std::move(names);
-  tables->packet_switch = switch_table(facts, tables->hosts[0]->root_port);
-  tables->endpoints.push_back(endpoint_table(facts));
   for (std::size_t k = 0; k < facts.ntbs.size(); ++k) tables->ntbs.push_back(ntb_table(facts, k));
   return tables;
 }

@@ -29,8 +29,8 @@ struct PageMap {  // one mapping of an IOMMU, a second-level table or an NTB win
 
 // ---- where things are. Each domain has memory in two places.
 inline constexpr Pages kLowMemory{0, 8}, kHighMemory{0x20, 8};
-// Management domain: port p has a window; NTBs come first, the NIC is last.
-inline constexpr Page kPortWindow = 0x40, kPortPages = 0x20, kDmaWindow = 0xA0;
+// Management domain: every port has a window, every NTB's a second one. They lie in the order of segments.
+inline constexpr Page kPortWindow = 0x40, kPortPages = 0x20, kDmaWindow = 0x100;
 inline constexpr Pages kControlBar{0, 2}, kMsiBar{8, 8}, kPfBar{0, 2};  // within a port's window
 inline constexpr Page kVfRegisters = 4, kVfMsix = 16, kDmaPages = 16;
 inline constexpr unsigned kVfs = 3;
@@ -44,10 +44,14 @@ struct RequesterFacts {
   std::vector<PageMap> mappings, stale;  // ascending
   bool translated = false;               // AT = 10b is allowed
 };
-struct HostFacts {
+struct SegmentFacts {
   bool root_bus_master = true;
+  bool upstream_bus_master = true;                     // of the management host's switch
   std::map<std::uint16_t, RequesterFacts> requesters;  // by RID
   std::vector<iommu::Irte> interrupts;
+};
+struct HostFacts {
+  std::vector<SegmentFacts> segments;  // a compute host has one
   std::map<std::uint16_t, std::vector<PageMap>> vms;
 };
 struct SideFacts {
@@ -60,6 +64,12 @@ struct NtbFacts {
   SideFacts management, link;
 };
 struct PortFacts {
+  unsigned segment = 0;
+  // Where software has put it: on its switch, and in the domain. Buses of different segments have the same
+  // numbers.
+  std::uint16_t index = 0;
+  std::uint8_t bus = 0;
+  Page window = 0, dma = 0;  // dma: below an NTB's
   bool bus_master = true;
   bool redirect = true, completion_redirect = true, upstream_forwarding = true;
   bool source_validation = true, translation_blocking = true;
@@ -68,17 +78,17 @@ struct Facts {
   fabric::Defences on;
   std::vector<HostFacts> hosts;  // by domain
   std::vector<NtbFacts> ntbs;
-  std::vector<PortFacts> ports;  // one an NTB, and the NIC's
-  bool upstream_bus_master = true;
-  std::array<bool, kVfs + 1> nic_bus_master{};  // PF, VFs
+  std::vector<std::array<bool, kVfs + 1>> nics;  // bus mastering of PF and VFs
+  std::vector<PortFacts> ports;                  // the NTBs', then the NICs'
 
-  [[nodiscard]] std::size_t nic_port() const { return ntbs.size(); }
-  [[nodiscard]] static std::uint8_t bus_of(std::size_t port) { return static_cast<std::uint8_t>(3 + port); }
+  [[nodiscard]] std::size_t segments() const { return hosts[0].segments.size(); }
+  [[nodiscard]] bool is_ntb(std::size_t port) const { return port < ntbs.size(); }
+  [[nodiscard]] std::size_t nic_port(std::size_t nic) const { return ntbs.size() + nic; }
   [[nodiscard]] static std::uint16_t function_of(unsigned index) {  // 0: the PF
     return static_cast<std::uint16_t>(index == 0 ? 0 : 0x80 + 2 * (index - 1));
   }
-  [[nodiscard]] std::uint16_t nic_rid(unsigned index) const {
-    return static_cast<std::uint16_t>(bus_of(nic_port()) << 8 | function_of(index));
+  [[nodiscard]] std::uint16_t nic_rid(std::size_t nic, unsigned index) const {
+    return static_cast<std::uint16_t>(ports[nic_port(nic)].bus << 8 | function_of(index));
   }
 };
 

@@ -50,14 +50,15 @@ std::uint16_t Model::own_rid(const Initiator& who) const {
   const auto* function = std::get_if<fabric::FunctionId>(&who);
   if (function == nullptr) return 0;
   if (!function->is_ntb)
-    return static_cast<std::uint16_t>(Facts::bus_of(facts_.nic_port()) << 8 | function->function);
-  return static_cast<std::uint16_t>((function->function != 0 ? 1 : Facts::bus_of(function->index)) << 8);
+    return static_cast<std::uint16_t>(facts_.ports[facts_.nic_port(function->index)].bus << 8 |
+                                      function->function);
+  return static_cast<std::uint16_t>((function->function != 0 ? 1 : facts_.ports[function->index].bus) << 8);
 }
 
 std::optional<Ends> Model::follow(const Initiator& who, Page page, pcie::Access access, bool translated,
                                   std::uint16_t rid) {
   crossings_.clear();
-  Access a{page, access, translated, rid};
+  Access a{page, access, translated, rid, 0, !is_device(who)};
   Way end;
   if (const auto* cpu = std::get_if<Processor>(&who)) {
     end = at_root(static_cast<unsigned>(cpu->domain), a);
@@ -72,8 +73,8 @@ std::optional<Ends> Model::follow(const Initiator& who, Page page, pcie::Access 
       end = function.function != 0 ? to_root(function.index + 1u, a) : into_switch(function.index, a);
     } else {
       for (unsigned i = 0; i <= kVfs; ++i)
-        if (facts_.nic_rid(i) == rid && !facts_.nic_bus_master[i]) return std::nullopt;
-      end = into_switch(facts_.nic_port(), a);
+        if (facts_.nic_rid(function.index, i) == rid && !facts_.nics[function.index][i]) return std::nullopt;
+      end = into_switch(facts_.nic_port(function.index), a);
     }
   }
   if (end && access == pcie::Access::read && !completes(who, *end, last_rid_)) return std::nullopt;
@@ -88,36 +89,32 @@ Model::Way Model::through_second_level(const HostFacts& host, std::uint16_t vm, 
 }
 
 bool Model::port_window_holds(std::size_t port, Page page) const {
-  if (Pages{kPortWindow + port * kPortPages, kPortPages}.hold(page)) return true;
-  return port != facts_.nic_port() && Pages{kDmaWindow + port * kPortPages, kPortPages}.hold(page);
-}
-bool Model::upstream_holds(Page page) const {
-  for (std::size_t p = 0; p < facts_.ports.size(); ++p)
-    if (port_window_holds(p, page)) return true;
-  return false;
+  if (Pages{facts_.ports[port].window, kPortPages}.hold(page)) return true;
+  return facts_.is_ntb(port) && Pages{facts_.ports[port].dma, kPortPages}.hold(page);
 }
 
 Model::Way Model::into_switch(std::size_t port, Access a) {
   const PortFacts& here = facts_.ports[port];
+  a.segment = here.segment;
   if (!here.bus_master) return std::nullopt;
-  if (here.source_validation && a.rid >> 8 != Facts::bus_of(port)) return std::nullopt;
+  if (here.source_validation && a.rid >> 8 != here.bus) return std::nullopt;
   if (here.translation_blocking && a.translated) return std::nullopt;
   if (facts_.on.acs && here.redirect) {
     if (port_window_holds(port, a.page) && !here.upstream_forwarding) return std::nullopt;
     return up(a);
   }
   for (std::size_t p = 0; p < facts_.ports.size(); ++p)
-    if (port_window_holds(p, a.page)) return below(p, a);
+    if (facts_.ports[p].segment == here.segment && port_window_holds(p, a.page)) return below(p, a);
   return up(a);
 }
 
 Model::Way Model::up(Access a) {
-  if (!facts_.upstream_bus_master) return std::nullopt;
+  if (!facts_.hosts[0].segments[a.segment].upstream_bus_master) return std::nullopt;
   return to_root(0, a);
 }
 
 std::optional<Page> Model::translate(unsigned domain, const Access& a) const {
-  const HostFacts& host = facts_.hosts[domain];
+  const SegmentFacts& host = facts_.hosts[domain].segments[a.segment];
   const bool checked = domain == 0 ? facts_.on.mh_iommu : facts_.on.ch_iommu;
   const auto found = host.requesters.find(a.rid);
   std::optional<Page> to = a.page;
@@ -148,13 +145,14 @@ std::optional<Page> Model::translate(unsigned domain, const Access& a) const {
 
 // A request of a device below the root port.
 Model::Way Model::to_root(unsigned domain, Access a) {
-  if (!facts_.hosts[domain].root_bus_master) return std::nullopt;
+  const SegmentFacts& here = facts_.hosts[domain].segments[a.segment];
+  if (!here.root_bus_master) return std::nullopt;
   if (kInterruptPages.hold(a.page)) {
     if (a.translated || a.kind == pcie::Access::read) return std::nullopt;
-    return Ends{Kind::interrupts, domain, a.page, a.rid};
+    return Ends{Kind::interrupts, domain, a.segment, a.page, a.rid};
   }
   if (a.translated) {
-    const auto& all = facts_.hosts[domain].requesters;
+    const auto& all = here.requesters;
     const auto requester = all.find(a.rid);
     const bool allowed = requester != all.end() && requester->second.translated;
     if ((domain == 0 ? facts_.on.mh_iommu : facts_.on.ch_iommu) && !allowed) return std::nullopt;
@@ -168,32 +166,34 @@ Model::Way Model::to_root(unsigned domain, Access a) {
 
 Model::Way Model::at_root(unsigned domain, Access a) {
   last_rid_ = a.rid;
-  if (kLowMemory.hold(a.page) || kHighMemory.hold(a.page)) return Ends{Kind::memory, domain, a.page};
+  if (kLowMemory.hold(a.page) || kHighMemory.hold(a.page))
+    return Ends{Kind::memory, domain, a.segment, a.page};
   if (domain != 0) return kLinkWindow.hold(a.page) ? at_ntb(domain - 1, false, a) : std::nullopt;
   for (std::size_t p = 0; p < facts_.ports.size(); ++p)
-    if (port_window_holds(p, a.page)) return below(p, a);
+    if (port_window_holds(p, a.page))
+      return a.by_processor || facts_.ports[p].segment == a.segment ? below(p, a) : std::nullopt;
   return std::nullopt;
 }
 
 Model::Way Model::below(std::size_t port, Access a) {
-  if (port != facts_.nic_port()) return at_ntb(port, true, a);
-  const Page at = a.page - (kPortWindow + port * kPortPages);
+  if (facts_.is_ntb(port)) return at_ntb(port, true, a);
+  const Page at = a.page - facts_.ports[port].window;
   last_rid_ = a.rid;
   if (kPfBar.hold(at) || Pages{kVfRegisters, kVfs}.hold(at) || Pages{kVfMsix, kVfs}.hold(at))
-    return Ends{Kind::registers, 0, a.page};
+    return Ends{Kind::registers, 0, 0, a.page};
   return std::nullopt;
 }
 
 Model::Way Model::at_ntb(std::size_t n, bool management, Access a) {
   last_rid_ = a.rid;
   if (!management) {
-    if (kLinkControl.hold(a.page)) return Ends{Kind::registers, static_cast<unsigned>(n + 1), a.page};
+    if (kLinkControl.hold(a.page)) return Ends{Kind::registers, static_cast<unsigned>(n + 1), 0, a.page};
     if (!kLinkRegisters.hold(a.page)) return std::nullopt;
     return cross(n, false, ntb::kRegisterBar, a.page - kLinkRegisters.first, a);
   }
-  const Page base = kPortWindow + n * kPortPages, dma = kDmaWindow + n * kPortPages;
+  const Page base = facts_.ports[n].window, dma = facts_.ports[n].dma;
   if (Pages{base + kControlBar.first, kControlBar.count}.hold(a.page))
-    return Ends{Kind::registers, 0, a.page};
+    return Ends{Kind::registers, 0, 0, a.page};
   if (Pages{base + kMsiBar.first, kMsiBar.count}.hold(a.page))
     return cross(n, true, ntb::kMsiBar, a.page - base - kMsiBar.first, a);
   if (Pages{dma, kDmaPages}.hold(a.page)) return cross(n, true, ntb::kDmaBar, a.page - dma, a);
@@ -216,7 +216,9 @@ Model::Way Model::cross(std::size_t n, bool outbound, std::uint8_t bar, Page off
     return std::nullopt;
   }
   crossings_.push_back({n, outbound, a.rid});
-  const unsigned bus = outbound ? 1 : Facts::bus_of(n);
+  const unsigned bus = outbound ? 1u : facts_.ports[n].bus;
+  a.by_processor = false;
+  a.segment = 0;
   a.rid = static_cast<std::uint16_t>(bus << 8 | (entry == entered.lut.end() ? 0 : entry->second));
   a.page = moved(*window, offset);
   return outbound ? to_root(static_cast<unsigned>(n + 1), a) : into_switch(n, a);
@@ -225,42 +227,43 @@ Model::Way Model::cross(std::size_t n, bool outbound, std::uint8_t bar, Page off
 // ---- completions
 
 Model::Arrival Model::device_below(std::size_t port) const {
-  if (port == facts_.nic_port()) return {Device::nic, 0};
+  if (!facts_.is_ntb(port)) return {Device::nic, port - facts_.ntbs.size()};
   return {Device::ntb_management, port};
 }
 
 // To whom a completion for `requester` comes: from a device below a port or link, or from memory.
-Model::Arrival Model::route(unsigned domain, std::optional<std::size_t> from_port, bool at_link,
-                            std::uint16_t requester) const {
+Model::Arrival Model::route(const Place& from, std::uint16_t requester) const {
   const unsigned bus = requester >> 8;
   const auto port_of = [&]() -> std::optional<std::size_t> {
     for (std::size_t p = 0; p < facts_.ports.size(); ++p)
-      if (Facts::bus_of(p) == bus) return p;
+      if (facts_.ports[p].segment == from.segment && facts_.ports[p].bus == bus) return p;
     return std::nullopt;
   };
-  if (from_port && !at_link && !(facts_.on.acs && facts_.ports[*from_port].completion_redirect))
+  if (from.port && !from.at_link && !(facts_.on.acs && facts_.ports[*from.port].completion_redirect))
     if (const auto peer = port_of()) return device_below(*peer);
-  if (bus == 0) return {Device::processor, domain};
-  if (domain != 0) return bus == 1 ? Arrival{Device::ntb_link, domain - 1} : Arrival{};
+  if (bus == 0) return {Device::processor, from.domain};
+  if (from.domain != 0) return bus == 1 ? Arrival{Device::ntb_link, from.domain - 1} : Arrival{};
   const auto port = port_of();
   return port ? device_below(*port) : Arrival{};
 }
 
 bool Model::completes(const Initiator& who, const Ends& end, std::uint16_t requester) const {
-  unsigned domain = end.domain;
-  std::optional<std::size_t> from_port;
-  bool at_link = false;
+  Place from{end.domain, end.segment, std::nullopt, false};
   std::uint16_t completer = 0;
-  if (end.kind == Kind::registers && domain != 0) {
-    at_link = true;
+  if (end.kind == Kind::registers && end.domain != 0) {
+    from.at_link = true;
     completer = 0x100;
   } else if (end.kind == Kind::registers) {
-    from_port = (end.page - kPortWindow) / kPortPages;
-    completer = static_cast<std::uint16_t>(Facts::bus_of(*from_port) << 8);
-    if (*from_port == facts_.nic_port()) {
-      const Page at = end.page - kPortWindow - *from_port * kPortPages;
+    for (std::size_t p = 0; p < facts_.ports.size(); ++p)
+      if (Pages{facts_.ports[p].window, kPortPages}.hold(end.page)) from.port = p;
+    const PortFacts& port = facts_.ports[*from.port];
+    from.segment = port.segment;
+    completer = static_cast<std::uint16_t>(port.bus << 8);
+    if (!facts_.is_ntb(*from.port)) {
+      const Page at = end.page - port.window;
       const Page vf = at - (at >= kVfMsix ? kVfMsix : kVfRegisters);
-      completer = facts_.nic_rid(kPfBar.hold(at) ? 0 : static_cast<unsigned>(1 + vf));
+      completer = facts_.nic_rid(*from.port - facts_.ntbs.size(),
+                                 kPfBar.hold(at) ? 0 : static_cast<unsigned>(1 + vf));
     }
   }
   for (std::size_t left = crossings_.size(); left > 0; --left) {
@@ -268,7 +271,7 @@ bool Model::completes(const Initiator& who, const Ends& end, std::uint16_t reque
     const NtbFacts& ntb = facts_.ntbs[crossing.ntb];
     const SideFacts& entered = crossing.outbound ? ntb.management : ntb.link;
     const SideFacts& back = crossing.outbound ? ntb.link : ntb.management;
-    const Arrival there = route(domain, from_port, at_link, requester);
+    const Arrival there = route(from, requester);
     if (there.device != (crossing.outbound ? Device::ntb_link : Device::ntb_management) ||
         there.index != crossing.ntb)
       return false;
@@ -277,17 +280,18 @@ bool Model::completes(const Initiator& who, const Ends& end, std::uint16_t reque
     const auto answer = back.lut.find(completer);
     if (facts_.on.lut && (!knows || answer == back.lut.end())) return false;
     const unsigned proxy = answer == back.lut.end() ? 0 : answer->second;
-    domain = crossing.outbound ? 0 : static_cast<unsigned>(crossing.ntb + 1);
-    from_port = crossing.outbound ? std::optional(crossing.ntb) : std::nullopt;
-    at_link = !crossing.outbound;
-    completer =
-        static_cast<std::uint16_t>((crossing.outbound ? Facts::bus_of(crossing.ntb) : 1u) << 8 | proxy);
+    const PortFacts& port = facts_.ports[crossing.ntb];
+    if (crossing.outbound)
+      from = {0, port.segment, crossing.ntb, false};
+    else
+      from = {static_cast<unsigned>(crossing.ntb + 1), 0, std::nullopt, true};
+    completer = static_cast<std::uint16_t>((crossing.outbound ? port.bus : 1u) << 8 | proxy);
     requester = crossing.before;
   }
-  const Arrival home = route(domain, from_port, at_link, requester);
+  const Arrival home = route(from, requester);
   const auto* function = std::get_if<fabric::FunctionId>(&who);
   if (function == nullptr) return home.device == Device::processor;
-  if (!function->is_ntb) return home.device == Device::nic;
+  if (!function->is_ntb) return home.device == Device::nic && home.index == function->index;
   return home.device == (function->function != 0 ? Device::ntb_link : Device::ntb_management) &&
          home.index == function->index;
 }
@@ -299,7 +303,7 @@ std::vector<Interval> Model::vectors(const Ends& message) const {
   if (!facts_.on.interrupt_remapping) return {{page << 8, page << 8 | 0xFF}};
   std::vector<Interval> all;
   const bool any_source = message.domain == 0 && !facts_.on.mh_iommu;
-  const auto& entries = facts_.hosts[message.domain].interrupts;
+  const auto& entries = facts_.hosts[message.domain].segments[message.segment].interrupts;
   for (const std::uint32_t index : named_entries()[page]) {
     if (index >= entries.size() || !entries[index].present) continue;
     if (any_source || entries[index].source.bits == message.rid)

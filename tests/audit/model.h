@@ -14,6 +14,7 @@ namespace ladon::audit::test {
 struct Ends {
   Kind kind{};
   unsigned domain = 0;
+  unsigned segment = 0;   // of the domain: from where a device's request came to memory or interrupts
   Page page = 0;          // interrupts: of 0xFEE00000's, that the message is sent to
   std::uint16_t rid = 0;  // interrupts: as that domain sees it
 };
@@ -38,6 +39,9 @@ class Model {
     pcie::Access kind;
     bool translated;
     std::uint16_t rid;
+    // Where a device's request is; a processor's is everywhere.
+    unsigned segment = 0;
+    bool by_processor = false;
   };
   struct Crossing {
     std::size_t ntb;
@@ -56,17 +60,21 @@ class Model {
   Way cross(std::size_t ntb, bool outbound, std::uint8_t bar, Page offset, Access a);
   std::optional<Page> translate(unsigned domain, const Access& a) const;
   [[nodiscard]] bool port_window_holds(std::size_t port, Page page) const;
-  [[nodiscard]] bool upstream_holds(Page page) const;
 
   // ---- completions
-  enum class Device { nobody, processor, nic, ntb_management, ntb_link };
+  enum class Device { nobody, processor, nic, ntb_management, ntb_link };  // nic: `index` says which
   struct Arrival {
     Device device = Device::nobody;
     std::size_t index = 0;
   };
   [[nodiscard]] bool completes(const Initiator& who, const Ends& end, std::uint16_t requester) const;
-  [[nodiscard]] Arrival route(unsigned domain, std::optional<std::size_t> from_port, bool at_link,
-                              std::uint16_t requester) const;
+  // Where a completion is: in a segment, and below a port or a link if it is not at the root.
+  struct Place {
+    unsigned domain = 0, segment = 0;
+    std::optional<std::size_t> port;
+    bool at_link = false;
+  };
+  [[nodiscard]] Arrival route(const Place& from, std::uint16_t requester) const;
   [[nodiscard]] Arrival device_below(std::size_t port) const;
 
   const Facts& facts_;

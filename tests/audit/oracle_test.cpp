@@ -123,13 +123,14 @@ RC_GTEST_PROP(AuditOracle, ReachesWhatTheModelReaches, ()) {
 // All requester IDs that any table has, and one of each bus that none has.
 std::vector<std::uint16_t> all_rids(const Facts& facts) {
   std::set<std::uint16_t> all{0, 0x0177, 0xFF77};
-  for (std::size_t p = 0; p < facts.ports.size(); ++p)
-    all.insert(static_cast<std::uint16_t>(Facts::bus_of(p) << 8 | 0x77));
-  for (unsigned i = 0; i <= kVfs; ++i) all.insert(facts.nic_rid(i));
-  for (const HostFacts& host : facts.hosts) {
-    for (const auto& [rid, requester] : host.requesters) all.insert(rid);
-    for (const iommu::Irte& entry : host.interrupts) all.insert(entry.source.bits);
-  }
+  for (const PortFacts& port : facts.ports) all.insert(static_cast<std::uint16_t>(port.bus << 8 | 0x77));
+  for (std::size_t n = 0; n < facts.nics.size(); ++n)
+    for (unsigned i = 0; i <= kVfs; ++i) all.insert(facts.nic_rid(n, i));
+  for (const HostFacts& host : facts.hosts)
+    for (const SegmentFacts& segment : host.segments) {
+      for (const auto& [rid, requester] : segment.requesters) all.insert(rid);
+      for (const iommu::Irte& entry : segment.interrupts) all.insert(entry.source.bits);
+    }
   for (const NtbFacts& ntb : facts.ntbs)
     for (const SideFacts* side : {&ntb.management, &ntb.link})
       for (const auto& [rid, proxy] : side->lut) all.insert(rid);

@@ -35,7 +35,7 @@ TEST(HostPart, FindsItsNtbAndStopsThere) {
   const auto started = part.start();
   ASSERT_TRUE(started.has_value()) << started.error();
   ASSERT_TRUE(part.ntb().has_value());
-  EXPECT_EQ(pcie::to_string(part.ntb()->bdf), "01:00.0");
+  EXPECT_EQ(pcie::to_string(part.ntb()->bdf), "0000:01:00.0");
   EXPECT_NE(part.ntb()->bars[2].base, BusAddr(0));
 }
 

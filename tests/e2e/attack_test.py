@@ -19,8 +19,12 @@ class Attack(unittest.TestCase):
     def attack(self, file, *arguments):
         return rack.run_ladon(self.folder, "attack", str(file), *arguments)
 
-    def test_the_example_refuses_everything(self):
-        done = self.attack(EXAMPLE, "--json")
+    def test_the_examples_refuse_everything(self):
+        for example in (EXAMPLE, EXAMPLE.parent / "two-segments.yaml"):
+            with self.subTest(example=example):
+                self.check_all_refused(self.attack(example, "--json"))
+
+    def check_all_refused(self, done):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         report = json.loads(done.stdout)
         self.assertGreater(len(report["attacks"]), 45)

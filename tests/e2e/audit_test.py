@@ -8,6 +8,7 @@ import rack
 
 EXAMPLE = pathlib.Path(rack.EXAMPLE)
 SINGLE = EXAMPLE.parent / "single-host.yaml"
+SEGMENTS = EXAMPLE.parent / "two-segments.yaml"
 
 
 class Audit(unittest.TestCase):
@@ -22,7 +23,7 @@ class Audit(unittest.TestCase):
         return self.folder.write(f"{defence}.yaml", EXAMPLE.read_text() + f"\ndefences: {{{defence}: off}}\n")
 
     def test_the_examples_are_clean(self):
-        for example in (EXAMPLE, SINGLE):
+        for example in (EXAMPLE, SINGLE, SEGMENTS):
             with self.subTest(example=example):
                 done = self.audit(example, "--json")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

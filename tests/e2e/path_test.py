@@ -1,6 +1,7 @@
 """`ladon path`: each access of each VM of the example, hop by hop."""
 
 import json
+import pathlib
 import re
 import unittest
 
@@ -59,6 +60,17 @@ class Path(unittest.TestCase):
                 self.assertIn((f"{host}/iommu", "interrupt remapping"), self.check_access(msi, guest))
                 self.assertIn(f"of {host}", msi["outcome"])
                 self.check_completion(msi, False)  # posted
+                self.assertEqual(self.folder.left_behind(), [])
+
+    def test_every_segment(self):
+        file = str(pathlib.Path(rack.EXAMPLE).parent / "two-segments.yaml")
+        for guest, host, segments in (("vm-a", "ch1", {"0000", "0002"}), ("vm-c", "ch2", {"0001", "0003"}), ("vm-m", "mh", {"0001"})):
+            with self.subTest(guest=guest):
+                done = rack.run_ladon(self.folder, "path", file, "--json", "--vm", guest, "--dma", "0x200000")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                (dma,) = json.loads(done.stdout)["accesses"]
+                self.assertIn(f"memory of {host}", dma["outcome"])
+                self.assertEqual({hop["segment"] for hop in dma["hops"]}, segments)
                 self.assertEqual(self.folder.left_behind(), [])
 
     def test_a_write_is_posted(self):

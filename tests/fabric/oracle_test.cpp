@@ -24,9 +24,15 @@ struct Page {
   bool holds(std::uint64_t at) const { return at >= first && at - first < length; }
 };
 
+// A VF of the endpoint in a segment, by one number.
+unsigned vf_number(unsigned segment, unsigned vf) {
+  return segment * kVfs + vf;
+}
+
 // The rack as lists that are searched from end to end.
 struct Model {
   Defences on;
+  Layout where;
   // By requester: the VF's own mappings at the management host, and its host's by (host, proxy).
   std::map<unsigned, std::vector<Page>> mh;
   std::map<std::pair<unsigned, unsigned>, std::vector<Page>> ch;
@@ -94,44 +100,62 @@ struct Model {
     return bus ? bus_of_host(k, *bus) : std::nullopt;
   }
 
-  // What the switch has below its ports, by address in the management domain.
-  End below_switch(unsigned hosts, std::uint64_t at, std::optional<unsigned> vf, Access access) const {
-    for (unsigned k = 1; k <= hosts; ++k) {
-      if (at >= port_base(k - 1) && at < port_base(k - 1) + ntb::kControlBarSize)
-        return std::pair("ntb" + std::to_string(k), at - port_base(k - 1));
+  // What a segment's switch has below its ports, by address in the management domain.
+  End below_switch(unsigned segment, std::uint64_t at, std::optional<unsigned> vf, Access access) const {
+    for (unsigned k = 1; k <= where.hosts; ++k) {
+      if (where.segment_of(k) != segment) continue;
+      const std::uint64_t control = port_base(where.ntb_place(k));
+      if (at >= control && at < control + ntb::kControlBarSize)
+        return std::pair("ntb" + std::to_string(k), at - control);
       if (at >= dma_window(k) && at < dma_window(k) + kDmaSpan)
         return into_host(k, at - dma_window(k), vf, access);
     }
-    if (at >= port_base(hosts) && at < port_base(hosts) + 0x1'0000)
-      return std::pair(std::string("pf"), at - port_base(hosts));
-    if (at >= kVfBars && at < kVfBars + kVfs * kVfBarSize) {
-      const std::uint64_t offset = at - kVfBars;
-      return std::pair("vf" + std::to_string(offset / kVfBarSize), offset % kVfBarSize);
-    }
+    const std::uint64_t pf = port_base(where.nic_place(segment)), vfs = where.vf_bars(segment);
+    if (at >= pf && at < pf + 0x1'0000) return std::pair("pf" + std::to_string(segment), at - pf);
+    if (at >= vfs && at < vfs + kVfs * kVfBarSize)
+      return std::pair(
+          "vf" + std::to_string(vf_number(segment, static_cast<unsigned>((at - vfs) / kVfBarSize))),
+          (at - vfs) % kVfBarSize);
     return std::nullopt;
   }
 
-  static bool in_a_window(unsigned hosts, std::uint64_t at) {
-    const bool low = at >= kMmio32 && at < port_base(hosts + 1);
-    return low || (at >= dma_window(1) && at < dma_window(hosts + 1)) ||
-           (at >= kVfBars && at < kVfBars + 0x10'0000);
+  // A window of some port of that segment's switch.
+  bool in_a_window(unsigned segment, std::uint64_t at) const {
+    const unsigned before = where.hosts_before(segment), after = where.hosts_before(segment + 1);
+    const bool low =
+        at >= port_base(where.first_place(segment)) && at < port_base(where.first_place(segment + 1));
+    return low || (at >= dma_window(before + 1) && at < dma_window(after + 1)) ||
+           (segment == 0 && at >= kVfBars && at < kVfBars + 0x10'0000);
+  }
+  // What the switch's upstream port takes down, whether or not a port below has it.
+  bool upstream_takes(unsigned segment, std::uint64_t at) const {
+    return in_a_window(segment, at) || (segment == 0 && at >= kVfBars && at < dma_window(1));
   }
 
-  End management_bus(unsigned hosts, std::uint64_t at, std::optional<unsigned> vf, Access access) const {
+  // A device's request behind the IOMMU: memory, or its own segment again.
+  End management_bus(unsigned segment, std::uint64_t at, std::optional<unsigned> vf, Access access) const {
     if (is_memory(at)) return std::pair(std::string("memory0"), at);
-    return below_switch(hosts, at, vf, access);
+    return upstream_takes(segment, at) ? below_switch(segment, at, vf, access) : std::nullopt;
   }
 
-  End dma(unsigned hosts, unsigned vf, std::uint64_t at, Access access) const {
-    if (!on.acs && in_a_window(hosts, at)) return below_switch(hosts, at, vf, access);
-    if (!on.acs && at >= kVfBars && at < dma_window(hosts + 1)) return std::nullopt;
+  End dma(unsigned segment, unsigned vf, std::uint64_t at, Access access) const {
+    if (!on.acs && upstream_takes(segment, at)) return below_switch(segment, at, vf, access);
     if (iommu::is_interrupt_address(at)) return std::nullopt;
     const auto pages = mh.find(vf);
     const auto bus = translate(pages == mh.end() ? nullptr : &pages->second, on.mh_iommu, true, at, access);
-    return bus ? management_bus(hosts, *bus, vf, access) : std::nullopt;
+    return bus ? management_bus(segment, *bus, vf, access) : std::nullopt;
   }
 
-  End cpu(unsigned hosts, unsigned k, std::uint64_t at, Access access) const {
+  // The management host's own processor: every segment.
+  End management_cpu(std::uint64_t at, Access access) const {
+    if (is_memory(at)) return std::pair(std::string("memory0"), at);
+    for (unsigned segment = 0; segment < where.segments; ++segment)
+      if (upstream_takes(segment, at)) return below_switch(segment, at, std::nullopt, access);
+    return std::nullopt;
+  }
+
+  End cpu(unsigned k, std::uint64_t at, Access access) const {
+    const unsigned segment = where.segment_of(k);
     if (at < kLinkWindow || at >= kLinkWindow + (64 << 20)) return bus_of_host(k, at);
     for (const Window& window : inbound.at(k)) {
       const std::uint64_t offset = at - kLinkWindow;
@@ -139,11 +163,10 @@ struct Model {
       if (!window.access.allows(access)) return std::nullopt;
       const std::uint64_t out = offset - window.offset + window.to;
       // The VF pages as the CPU's proxy may touch them; peer to peer without redirect.
-      if (!on.acs && in_a_window(hosts, out)) return below_switch(hosts, out, std::nullopt, access);
-      if (!on.acs && ((out >= kVfBars && out < dma_window(hosts + 1)))) return std::nullopt;
+      if (!on.acs && upstream_takes(segment, out)) return below_switch(segment, out, std::nullopt, access);
       if (iommu::is_interrupt_address(out)) return std::nullopt;
       const auto bus = translate(&nic_pages.at(k), on.mh_iommu, true, out, access);
-      return bus ? management_bus(hosts, *bus, std::nullopt, access) : std::nullopt;
+      return bus ? management_bus(segment, *bus, std::nullopt, access) : std::nullopt;
     }
     return std::nullopt;
   }
@@ -156,9 +179,10 @@ End end_of(const Rig& rig, const Resolution& r) {
     const auto& f = registers->function;
     if (f.is_ntb)
       return std::pair((f.function == 0 ? "ntb" : "link") + std::to_string(f.index + 1), registers->offset);
-    if (f.function == 0) return std::pair(std::string("pf"), registers->offset);
+    if (f.function == 0) return std::pair("pf" + std::to_string(f.index), registers->offset);
     for (unsigned vf = 0; vf < kVfs; ++vf)
-      if (rig.nic.index_of(vf) == f.function) return std::pair("vf" + std::to_string(vf), registers->offset);
+      if (rig.nic.index_of(vf) == f.function)
+        return std::pair("vf" + std::to_string(vf_number(f.index, vf)), registers->offset);
   }
   return std::nullopt;
 }
@@ -173,7 +197,8 @@ std::uint64_t pages(std::uint64_t from, std::uint64_t to) {
 }
 
 // Addresses where something begins or ends, and a little around them.
-std::uint64_t interesting(unsigned hosts) {
+std::uint64_t interesting(const Layout& where) {
+  const unsigned hosts = where.hosts;
   std::vector<std::uint64_t> edges{kHighDram,
                                    kHighDram + kHighDramSize,
                                    0,
@@ -191,14 +216,19 @@ std::uint64_t interesting(unsigned hosts) {
     for (const std::uint64_t edge :
          {dma_window(k), dma_window(k) + 0x1000'0000, port_base(k - 1), port_base(k)})
       edges.push_back(edge);
+  for (unsigned segment = 0; segment < where.segments; ++segment)
+    for (const std::uint64_t edge :
+         {port_base(where.nic_place(segment)), port_base(where.first_place(segment + 1)),
+          where.vf_bars(segment), where.vf_bars(segment) + kVfs * kVfBarSize})
+      edges.push_back(edge);
   const std::uint64_t around = pages(0, 24);
   return *rc::gen::elementOf(edges) + around - (*rc::gen::arbitrary<bool>() ? 0x8000 : 0);
 }
 
-void add_pages(Rig& rig, pcie::Domain domain, iommu::DomainId id, std::vector<Page>& model, unsigned hosts) {
+void add_pages(Rig& rig, pcie::Domain domain, iommu::DomainId id, std::vector<Page>& model) {
   const int count = *rc::gen::inRange(0, 5);
   for (int i = 0; i < count; ++i) {
-    const Page page{interesting(hosts), pages(1, 20), interesting(hosts),
+    const Page page{interesting(rig.layout), pages(1, 20), interesting(rig.layout),
                     pcie::AccessSet{*rc::gen::element<std::uint8_t>(1, 2, 3)}};
     const auto range = Range<Iova>::of(Iova(page.first), page.length);
     if (range && rig.fabric->map(domain, id, {*range, BusAddr(page.to), page.access})) model.push_back(page);
@@ -207,10 +237,35 @@ void add_pages(Rig& rig, pcie::Domain domain, iommu::DomainId id, std::vector<Pa
   std::sort(model.begin(), model.end(), [](const Page& a, const Page& b) { return a.first < b.first; });
 }
 
+// Perhaps a domain at the management host; perhaps an entry in some NTB's table - one of another segment has
+// the same number for somebody else - and a domain behind it.
+void add_vf(RandomRack& rack, unsigned segment, unsigned vf) {
+  Rig& rig = *rack.rig;
+  const unsigned number = vf_number(segment, vf);
+  if (*rc::gen::arbitrary<bool>()) {
+    const auto id = rig.fabric->create_domain(kMh).value();
+    RC_ASSERT(rig.fabric->attach(kMh, id, in_segment(segment, rig.vf_rid(vf, segment))).has_value());
+    add_pages(rig, kMh, id, rack.model.mh[number]);
+  }
+  const auto k = *rc::gen::inRange(1u, rig.hosts + 1);
+  if (rig.layout.segment_of(k) != segment) return;
+  if (*rc::gen::arbitrary<bool>()) {
+    rig.set_lut(k, true, vf, rig.vf_rid(vf, segment), static_cast<std::uint8_t>(1 + vf));
+    rack.model.lut[{k, number}] = vf;
+  }
+  if (*rc::gen::arbitrary<bool>()) {
+    const pcie::Domain domain{static_cast<std::uint16_t>(k)};
+    const auto id = rig.fabric->create_domain(domain).value();
+    RC_ASSERT(rig.fabric->attach(domain, id, Rig::proxy_rid(vf)).has_value());
+    add_pages(rig, domain, id, rack.model.ch[{k, 1 + vf}]);
+  }
+}
+
 RandomRack random_rack() {
   RandomRack rack;
   RigOptions options;
   options.compute_hosts = *rc::gen::inRange(1u, 4u);
+  options.segments = *rc::gen::inRange(1u, 4u);
   auto& on = options.defences;
   on = {*rc::gen::arbitrary<bool>(),
         *rc::gen::arbitrary<bool>(),
@@ -220,14 +275,15 @@ RandomRack random_rack() {
         true};
   rack.rig = std::make_unique<Rig>(options);
   rack.model.on = on;
+  rack.model.where = rack.rig->layout;
   Rig& rig = *rack.rig;
   for (unsigned k = 1; k <= rig.hosts; ++k) {
     rack.model.inbound[k];
     auto& nic = rack.model.nic_pages[k];
-    add_pages(rig, kMh, rig.nic_pages[k - 1], nic, rig.hosts);
+    add_pages(rig, kMh, rig.nic_pages[k - 1], nic);
     const int windows = *rc::gen::inRange(0, 4);
     for (int i = 0; i < windows; ++i) {
-      const Model::Window w{pages(0, 40), pages(1, 20), interesting(rig.hosts),
+      const Model::Window w{pages(0, 40), pages(1, 20), interesting(rig.layout),
                             pcie::AccessSet{*rc::gen::element<std::uint8_t>(1, 2, 3)}};
       const std::uint32_t access = std::uint32_t{w.access.bits} << 1;
       const auto control = rig.open_window(k, false, static_cast<unsigned>(i), ntb::kRegisterBar, w.offset,
@@ -235,24 +291,8 @@ RandomRack random_rack() {
       if ((control & ntb::kWindowEnable) != 0) rack.model.inbound[k].push_back(w);
     }
   }
-  for (unsigned vf = 0; vf < 3; ++vf) {
-    if (*rc::gen::arbitrary<bool>()) {
-      const auto id = rig.fabric->create_domain(kMh).value();
-      RC_ASSERT(rig.fabric->attach(kMh, id, rig.vf_rid(vf)).has_value());
-      add_pages(rig, kMh, id, rack.model.mh[vf], rig.hosts);
-    }
-    const auto k = *rc::gen::inRange(1u, rig.hosts + 1);
-    if (*rc::gen::arbitrary<bool>()) {
-      rig.set_lut(k, true, vf, rig.vf_rid(vf), static_cast<std::uint8_t>(1 + vf));
-      rack.model.lut[{k, vf}] = vf;
-    }
-    if (*rc::gen::arbitrary<bool>()) {
-      const pcie::Domain domain{static_cast<std::uint16_t>(k)};
-      const auto id = rig.fabric->create_domain(domain).value();
-      RC_ASSERT(rig.fabric->attach(domain, id, Rig::proxy_rid(vf)).has_value());
-      add_pages(rig, domain, id, rack.model.ch[{k, 1 + vf}], rig.hosts);
-    }
-  }
+  for (unsigned segment = 0; segment < rig.layout.segments; ++segment)
+    for (unsigned vf = 0; vf < 3; ++vf) add_vf(rack, segment, vf);
   return rack;
 }
 
@@ -295,11 +335,11 @@ void check_extent(const Rig& rig, const std::function<Resolution(std::uint64_t)>
 }
 
 // Half of the time an address at one of the requester's own mappings, so that checked racks are reached, too.
-std::uint64_t probe(const RandomRack& rack, unsigned vf) {
-  const auto own = rack.model.mh.find(vf);
+std::uint64_t probe(const RandomRack& rack, unsigned number) {
+  const auto own = rack.model.mh.find(number);
   const std::uint64_t inside = *rc::gen::inRange<std::uint64_t>(0, 0xFFF);
   if (own == rack.model.mh.end() || own->second.empty() || *rc::gen::arbitrary<bool>())
-    return interesting(rack.rig->hosts) + inside;
+    return interesting(rack.rig->layout) + inside;
   return (*rc::gen::elementOf(own->second)).first + pages(0, 8) + inside;
 }
 
@@ -308,13 +348,30 @@ RC_GTEST_PROP(Oracle, DmaGoesWhereTheModelSays, ()) {
   Rig& rig = *rack.rig;
   for (int i = 0; i < 40; ++i) {
     const auto vf = *rc::gen::inRange(0u, 3u);
-    const std::uint64_t at = probe(rack, vf);
-    const Resolution r = rig.go(rig.dma(vf, at, Access::write, 1));
-    const End expected = rack.model.dma(rig.hosts, vf, at, Access::write);
-    RC_LOG() << std::hex << "vf " << vf << " at " << at << ": " << describe_outcome(*rig.fabric->tables(), r)
-             << "\n";
+    const auto segment = *rc::gen::inRange(0u, rig.layout.segments);
+    const std::uint64_t at = probe(rack, vf_number(segment, vf));
+    const Resolution r = rig.go(rig.dma(vf, at, Access::write, 1, segment));
+    const End expected = rack.model.dma(segment, vf_number(segment, vf), at, Access::write);
+    RC_LOG() << std::hex << "segment " << segment << " vf " << vf << " at " << at << ": "
+             << describe_outcome(*rig.fabric->tables(), r) << "\n";
     RC_ASSERT(end_of(rig, r) == expected);
-    check_extent(rig, [&](std::uint64_t a) { return rig.go(rig.dma(vf, a, Access::write, 1)); }, at, r);
+    check_extent(
+        rig, [&](std::uint64_t a) { return rig.go(rig.dma(vf, a, Access::write, 1, segment)); }, at, r);
+  }
+}
+
+RC_GTEST_PROP(Oracle, TheManagementHostsProcessorReachesEverySegment, ()) {
+  const RandomRack rack = random_rack();
+  Rig& rig = *rack.rig;
+  for (int i = 0; i < 40; ++i) {
+    const std::uint64_t at = interesting(rig.layout) + *rc::gen::inRange<std::uint64_t>(0, 0xFFF);
+    const Resolution r = rig.go(Rig::cpu(kMh, at, Access::write, 1));
+    RC_LOG() << std::hex << "mh at " << at << ": " << describe_outcome(*rig.fabric->tables(), r) << "\n";
+    RC_ASSERT(end_of(rig, r) == rack.model.management_cpu(at, Access::write));
+    check_extent(rig, [&](std::uint64_t a) { return rig.go(Rig::cpu(kMh, a, Access::write, 1)); }, at, r);
+    if (r.refused()) continue;
+    // What it reads comes back to it, from every segment.
+    RC_ASSERT(!rig.go(Rig::cpu(kMh, at, Access::read, 1)).refused() || rig.fabric->options().defences.lut);
   }
 }
 
@@ -332,7 +389,7 @@ RC_GTEST_PROP(Oracle, ProcessorsGoWhereTheModelSays, ()) {
     // What comes back over the NTB into a compute host is beyond the model.
     bool returned = false;
     for (const Hop& hop : r.hops) returned |= hop.component.kind == ComponentKind::iommu && hop.domain != kMh;
-    if (!returned) RC_ASSERT(end_of(rig, r) == rack.model.cpu(rig.hosts, k, at, Access::write));
+    if (!returned) RC_ASSERT(end_of(rig, r) == rack.model.cpu(k, at, Access::write));
     check_extent(rig, [&](std::uint64_t a) { return rig.go(Rig::cpu(domain, a, Access::write, 1)); }, at, r);
   }
 }
@@ -345,7 +402,7 @@ RC_GTEST_PROP(Oracle, EveryAccessEnds, ()) {
     auto t = rig.dma(0, *rc::gen::arbitrary<std::uint64_t>(), *rc::gen::element(Access::read, Access::write),
                      *rc::gen::inRange(0u, 5000u));
     t.rid.bdf = pcie::Bdf(*rc::gen::arbitrary<std::uint16_t>());
-    if (*rc::gen::arbitrary<bool>()) t.address = BusAddr(interesting(rig.hosts));
+    if (*rc::gen::arbitrary<bool>()) t.address = BusAddr(interesting(rig.layout));
     const Resolution r = rig.go(t);
     RC_ASSERT(r.extent.first <= pcie::address_bits(t.address));
     RC_ASSERT(r.extent.last >= pcie::address_bits(t.address));

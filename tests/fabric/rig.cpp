@@ -64,14 +64,22 @@ std::vector<std::uint16_t> FakeNic::functions() const {
   return all;
 }
 
-Rig::Rig(const RigOptions& options, bool enumerated) : hosts(options.compute_hosts) {
+Rig::Rig(const RigOptions& options, bool enumerated)
+    : hosts(options.compute_hosts), layout{options.compute_hosts, options.segments} {
+  const auto segment = [](unsigned s) { return pcie::HostSegment{static_cast<std::uint16_t>(s)}; };
   Options rack;
   rack.hosts.push_back({.name = "mh", .invalidation = options.invalidation});
   for (unsigned k = 1; k <= hosts; ++k)
     rack.hosts.push_back({.name = "ch" + std::to_string(k),
                           .invalidation = options.invalidation,
-                          .ntb = k <= options.ntbs.size() ? options.ntbs[k - 1] : NtbOptions{}});
+                          .ntb = k <= options.ntbs.size() ? options.ntbs[k - 1] : NtbOptions{},
+                          .segment = segment(layout.segment_of(k))});
   rack.endpoints.push_back({.name = "nic0", .device = &nic});
+  for (unsigned s = 1; s < layout.segments; ++s) {
+    more_nics.push_back(std::make_unique<FakeNic>());
+    rack.endpoints.push_back(
+        {.name = "nic" + std::to_string(s), .device = more_nics.back().get(), .segment = segment(s)});
+  }
   rack.defences = options.defences;
   fabric = std::make_unique<Fabric>(rack);
   fabric->listen(this);
@@ -85,21 +93,21 @@ Rig::Rig(const RigOptions& options, bool enumerated) : hosts(options.compute_hos
   changes.clear();
 }
 
-void Rig::bridge(Domain domain, Bdf bdf, unsigned primary, unsigned secondary, unsigned subordinate,
-                 Range<BusAddr> memory, Range<BusAddr> prefetchable) {
+// Without a prefetchable window: base above limit.
+void Rig::bridge(Domain domain, pcie::Sbdf bdf, unsigned primary, unsigned secondary, unsigned subordinate,
+                 Range<BusAddr> memory, std::optional<Range<BusAddr>> prefetchable) {
   config(domain, bdf, pci::kPrimaryBus, 4, primary | secondary << 8 | subordinate << 16);
   const auto high = [](BusAddr a) { return static_cast<std::uint32_t>(a.bits() >> 16) & 0xFFF0; };
   config(domain, bdf, pci::kMemoryBase, 4, high(memory.first()) | high(memory.last()) << 16);
-  config(domain, bdf, pci::kPrefetchableBase, 4,
-         high(prefetchable.first()) | high(prefetchable.last()) << 16);
-  config(domain, bdf, pci::kPrefetchableBaseUpper, 4,
-         static_cast<std::uint32_t>(prefetchable.first().bits() >> 32));
-  config(domain, bdf, pci::kPrefetchableLimitUpper, 4,
-         static_cast<std::uint32_t>(prefetchable.last().bits() >> 32));
+  const BusAddr base = prefetchable ? prefetchable->first() : BusAddr(0xFFF0'0000);
+  const BusAddr limit = prefetchable ? prefetchable->last() : BusAddr(0);
+  config(domain, bdf, pci::kPrefetchableBase, 4, high(base) | high(limit) << 16);
+  config(domain, bdf, pci::kPrefetchableBaseUpper, 4, static_cast<std::uint32_t>(base.bits() >> 32));
+  config(domain, bdf, pci::kPrefetchableLimitUpper, 4, static_cast<std::uint32_t>(limit.bits() >> 32));
   config(domain, bdf, pci::kCommand, 2, pci::kCommandMemory | pci::kCommandBusMaster);
 }
 
-void Rig::bar(Domain domain, Bdf bdf, unsigned index, std::uint64_t base, bool wide) {
+void Rig::bar(Domain domain, pcie::Sbdf bdf, unsigned index, std::uint64_t base, bool wide) {
   const auto at = static_cast<std::uint16_t>(pci::kBar0 + 4 * index);
   config(domain, bdf, at, 4, static_cast<std::uint32_t>(base));
   if (wide)
@@ -107,26 +115,58 @@ void Rig::bar(Domain domain, Bdf bdf, unsigned index, std::uint64_t base, bool w
 }
 
 // Bus 1: upstream port; bus 2: downstream ports; bus 3 + p: what is below port p.
-void Rig::enumerate() {
-  const unsigned ports = hosts + 1, last_bus = 2 + ports;
-  const auto all32 = range(kMmio32, ports * kPortStride);
-  const auto all64 = range(kVfBars, (hosts + 1) * kDmaSpan);
-  bridge(kMh, Bdf(0, 1, 0), 0, 1, last_bus, all32, all64);
-  bridge(kMh, Bdf(1, 0, 0), 1, 2, last_bus, all32, all64);
+void Rig::enumerate_segment(unsigned segment) {
+  const auto place = [segment](unsigned bus, unsigned device) {
+    return in_segment(segment, Bdf(bus, device, 0));
+  };
+  const unsigned ports = layout.hosts_in(segment) + 1, last_bus = 2 + ports,
+                 before = layout.hosts_before(segment);
+  const auto all32 = range(port_base(layout.first_place(segment)), ports * kPortStride);
+  auto all64 = segment == 0 ? std::optional(range(kVfBars, ports * kDmaSpan)) : std::nullopt;
+  if (segment != 0 && ports > 1) all64 = range(dma_window(before + 1), (ports - 1) * kDmaSpan);
+  bridge(kMh, place(0, 1), 0, 1, last_bus, all32, all64);
+  bridge(kMh, place(1, 0), 1, 2, last_bus, all32, all64);
   constexpr std::uint16_t kCommand = pci::kCommandMemory | pci::kCommandBusMaster;
   for (unsigned p = 0; p < ports; ++p) {
-    const bool is_ntb = p < hosts;
-    bridge(kMh, Bdf(2, p, 0), 2, 3 + p, 3 + p, range(port_base(p), kPortStride),
-           is_ntb ? range(dma_window(p + 1), kDmaSpan) : range(kVfBars, 0x10'0000));
-    set_acs(p, 0x1F);
-    const Bdf device(3 + p, 0, 0);
-    bar(kMh, device, 0, port_base(p), false);
+    const unsigned k = before + p + 1;
+    const bool is_ntb = p + 1 < ports;
+    const std::uint64_t base = port_base(layout.first_place(segment) + p);
+    std::optional<Range<BusAddr>> wide;
+    if (is_ntb) wide = range(dma_window(k), kDmaSpan);
+    if (!is_ntb && segment == 0) wide = range(kVfBars, 0x10'0000);
+    bridge(kMh, place(2, p), 2, 3 + p, 3 + p, range(base, kPortStride), wide);
+    set_acs(p, 0x1F, segment);
+    const pcie::Sbdf device = place(3 + p, 0);
+    bar(kMh, device, 0, base, false);
     if (is_ntb) {
-      bar(kMh, device, 1, msi_window(p + 1), false);
-      bar(kMh, device, 2, dma_window(p + 1), true);
+      bar(kMh, device, 1, base + 0x10'0000, false);
+      bar(kMh, device, 2, dma_window(k), true);
     }
     config(kMh, device, pci::kCommand, 2, kCommand);
   }
+}
+
+void Rig::enable_vfs(unsigned segment) {
+  const auto sriov = static_cast<std::uint16_t>(*nic.pf().space.extended_capability(pci::kExtSriov));
+  const auto offset = [&](unsigned field) { return static_cast<std::uint16_t>(sriov + field); };
+  const unsigned port = layout.nic_port(segment);
+  const pcie::Sbdf pf = in_segment(segment, Bdf(3 + port, 0, 0));
+  const std::uint64_t bars = layout.vf_bars(segment);
+  config(kMh, pf, offset(pci::kSriovVfBar0), 4, static_cast<std::uint32_t>(bars));
+  config(kMh, pf, offset(pci::kSriovVfBar0 + 4), 4, static_cast<std::uint32_t>(bars >> 32));
+  config(kMh, pf, offset(pci::kSriovNumVfs), 2, kVfs);
+  config(kMh, pf, offset(pci::kSriovControl), 2, pci::kSriovControlVfEnable | pci::kSriovControlVfMemory);
+  // ARI forwarding, so that functions beyond 7 answer.
+  config(kMh, in_segment(segment, Bdf(2, port, 0)),
+         static_cast<std::uint16_t>(0x40 + pci::kExpressDeviceControl2), 2,
+         pci::kDeviceControl2AriForwarding);
+  for (unsigned vf = 0; vf < kVfs; ++vf)
+    config(kMh, in_segment(segment, vf_rid(vf, segment)), pci::kCommand, 2, pci::kCommandBusMaster);
+}
+
+void Rig::enumerate() {
+  for (unsigned segment = 0; segment < layout.segments; ++segment) enumerate_segment(segment);
+  constexpr std::uint16_t kCommand = pci::kCommandMemory | pci::kCommandBusMaster;
   for (unsigned k = 1; k <= hosts; ++k) {
     const Domain domain{static_cast<std::uint16_t>(k)};
     bridge(domain, Bdf(0, 1, 0), 0, 1, 1, range(kLinkControl, 0x10'0000), range(kLinkWindow, 64 << 20));
@@ -138,29 +178,19 @@ void Rig::enumerate() {
     open_window(k, true, 1, ntb::kMsiBar, 0, 0x10'0000, pci::kInterruptBase, ntb::kWindowWrite);
     set_lut(k, false, 0, Bdf(0, 0, 0), 1);
     const auto pages = fabric->create_domain(kMh).value();
-    (void)fabric->attach(kMh, pages, Bdf(static_cast<std::uint16_t>((2 + k) << 8 | 1)));
+    (void)fabric->attach(kMh, pages, in_segment(layout.segment_of(k), Bdf(3 + layout.ntb_port(k), 0, 1)));
     nic_pages.push_back(pages);
   }
-  const auto sriov = static_cast<std::uint16_t>(*nic.pf().space.extended_capability(pci::kExtSriov));
-  const auto at = [&](unsigned offset) { return static_cast<std::uint16_t>(sriov + offset); };
-  const Bdf pf(3 + hosts, 0, 0);
-  config(kMh, pf, at(pci::kSriovVfBar0), 4, static_cast<std::uint32_t>(kVfBars));
-  config(kMh, pf, at(pci::kSriovVfBar0 + 4), 4, static_cast<std::uint32_t>(kVfBars >> 32));
-  config(kMh, pf, at(pci::kSriovNumVfs), 2, kVfs);
-  config(kMh, pf, at(pci::kSriovControl), 2, pci::kSriovControlVfEnable | pci::kSriovControlVfMemory);
-  // ARI forwarding, so that functions beyond 7 answer.
-  config(kMh, Bdf(2, hosts, 0), static_cast<std::uint16_t>(0x40 + pci::kExpressDeviceControl2), 2,
-         pci::kDeviceControl2AriForwarding);
-  for (unsigned vf = 0; vf < kVfs; ++vf) config(kMh, vf_rid(vf), pci::kCommand, 2, pci::kCommandBusMaster);
+  for (unsigned segment = 0; segment < layout.segments; ++segment) enable_vfs(segment);
 }
 
-void Rig::set_acs(unsigned port, std::uint16_t bits) {
-  const Bdf bdf(2, port, 0);
-  for (std::uint16_t at = 0x100; at != 0;) {
-    const std::uint32_t header = fabric->config_read(kMh, bdf, at, 4);
+void Rig::set_acs(unsigned port, std::uint16_t bits, unsigned segment) {
+  const pcie::Sbdf bdf = in_segment(segment, Bdf(2, port, 0));
+  for (std::uint16_t cap = 0x100; cap != 0;) {
+    const std::uint32_t header = fabric->config_read(kMh, bdf, cap, 4);
     if ((header & 0xFFFF) == pci::kExtAcs)
-      config(kMh, bdf, static_cast<std::uint16_t>(at + pci::kAcsControl), 2, bits);
-    at = static_cast<std::uint16_t>(header >> 20);
+      config(kMh, bdf, static_cast<std::uint16_t>(cap + pci::kAcsControl), 2, bits);
+    cap = static_cast<std::uint16_t>(header >> 20);
   }
 }
 
@@ -173,38 +203,39 @@ pcie::Function* Rig::registers_at(const pcie::Transaction& transaction, std::uin
 }
 
 void Rig::write_ntb(unsigned k, std::uint32_t offset, std::uint32_t value) {
-  std::uint64_t at = 0;
-  if (auto* function = registers_at(cpu(kMh, port_base(k - 1) + offset, pcie::Access::write), at))
-    function->register_write(0, at, 4, value);
+  std::uint64_t hit = 0;
+  if (auto* function =
+          registers_at(cpu(kMh, port_base(layout.ntb_place(k)) + offset, pcie::Access::write), hit))
+    function->register_write(0, hit, 4, value);
 }
 
 std::uint32_t Rig::read_ntb(unsigned k, std::uint32_t offset) {
-  std::uint64_t at = 0;
-  auto* function = registers_at(cpu(kMh, port_base(k - 1) + offset, pcie::Access::read), at);
-  return function != nullptr ? static_cast<std::uint32_t>(function->register_read(0, at, 4)) : ~0u;
+  std::uint64_t hit = 0;
+  auto* function = registers_at(cpu(kMh, port_base(layout.ntb_place(k)) + offset, pcie::Access::read), hit);
+  return function != nullptr ? static_cast<std::uint32_t>(function->register_read(0, hit, 4)) : ~0u;
 }
 
 void Rig::write_link(unsigned k, std::uint32_t offset, std::uint32_t value) {
-  std::uint64_t at = 0;
+  std::uint64_t hit = 0;
   const Domain domain{static_cast<std::uint16_t>(k)};
-  if (auto* function = registers_at(cpu(domain, kLinkControl + offset, pcie::Access::write), at))
-    function->register_write(0, at, 4, value);
+  if (auto* function = registers_at(cpu(domain, kLinkControl + offset, pcie::Access::write), hit))
+    function->register_write(0, hit, 4, value);
 }
 
 std::uint32_t Rig::read_link(unsigned k, std::uint32_t offset) {
-  std::uint64_t at = 0;
+  std::uint64_t hit = 0;
   const Domain domain{static_cast<std::uint16_t>(k)};
-  auto* function = registers_at(cpu(domain, kLinkControl + offset, pcie::Access::read), at);
-  return function != nullptr ? static_cast<std::uint32_t>(function->register_read(0, at, 4)) : ~0u;
+  auto* function = registers_at(cpu(domain, kLinkControl + offset, pcie::Access::read), hit);
+  return function != nullptr ? static_cast<std::uint32_t>(function->register_read(0, hit, 4)) : ~0u;
 }
 
 std::uint32_t Rig::open_window(unsigned k, bool outbound, unsigned index, std::uint8_t bar_index,
                                std::uint64_t offset, std::uint64_t length, std::uint64_t to,
                                std::uint32_t access) {
   const std::uint32_t base = (outbound ? ntb::kOutbound : ntb::kInbound) + index * ntb::kWindowStride;
-  const auto wide = [&](std::uint32_t at, std::uint64_t value) {
-    write_ntb(k, base + at, static_cast<std::uint32_t>(value));
-    write_ntb(k, base + at + 4, static_cast<std::uint32_t>(value >> 32));
+  const auto wide = [&](std::uint32_t field, std::uint64_t value) {
+    write_ntb(k, base + field, static_cast<std::uint32_t>(value));
+    write_ntb(k, base + field + 4, static_cast<std::uint32_t>(value >> 32));
   };
   wide(ntb::kWindowOffsetLow, offset);
   wide(ntb::kWindowLengthLow, length);
@@ -230,11 +261,12 @@ void Rig::clear_lut(unsigned k, bool outbound, unsigned index) {
 void Rig::set_msix(unsigned k, bool link, std::uint16_t bits) {
   const Domain domain = domain_of(k, link);
   const Bdf bdf = ntb_rid(k, link);
-  auto at = static_cast<std::uint16_t>(fabric->config_read(domain, bdf, pci::kCapabilityPointer, 1));
-  while (at != 0 && fabric->config_read(domain, bdf, at, 1) != pci::kCapMsix)
-    at = static_cast<std::uint16_t>(fabric->config_read(domain, bdf, static_cast<std::uint16_t>(at + 1), 1));
-  if (at == 0) throw std::logic_error("no MSI-X");
-  config(domain, bdf, static_cast<std::uint16_t>(at + pci::kMsixControl), 2, bits);
+  auto cap = static_cast<std::uint16_t>(fabric->config_read(domain, bdf, pci::kCapabilityPointer, 1));
+  while (cap != 0 && fabric->config_read(domain, bdf, cap, 1) != pci::kCapMsix)
+    cap =
+        static_cast<std::uint16_t>(fabric->config_read(domain, bdf, static_cast<std::uint16_t>(cap + 1), 1));
+  if (cap == 0) throw std::logic_error("no MSI-X");
+  config(domain, bdf, static_cast<std::uint16_t>(cap + pci::kMsixControl), 2, bits);
 }
 
 void Rig::set_message(unsigned k, bool link, const iommu::Message& message) {
@@ -261,8 +293,9 @@ std::vector<Resolution> Rig::deliver() {
 
 iommu::DomainId Rig::assign(unsigned vf, unsigned k, unsigned slot, std::uint64_t to, std::uint64_t length) {
   const Domain domain{static_cast<std::uint16_t>(k)};
-  set_lut(k, true, slot, vf_rid(vf), static_cast<std::uint8_t>(1 + slot));
-  const std::uint64_t registers = kVfBars + vf * kVfBarSize;
+  const unsigned segment = layout.segment_of(k);
+  set_lut(k, true, slot, vf_rid(vf, segment), static_cast<std::uint8_t>(1 + slot));
+  const std::uint64_t registers = layout.vf_bars(segment) + vf * kVfBarSize;
   open_window(k, false, slot, ntb::kRegisterBar, slot * kVfBarSize, kVfBarSize, registers);
   const auto iova = [](std::uint64_t first, std::uint64_t bytes) {
     return *Range<Iova>::of(Iova(first), bytes);
@@ -270,20 +303,22 @@ iommu::DomainId Rig::assign(unsigned vf, unsigned k, unsigned slot, std::uint64_
   (void)fabric->map(kMh, nic_pages[k - 1],
                     {iova(registers, kVfBarSize), BusAddr(registers), pcie::kReadWrite});
   const auto mh = fabric->create_domain(kMh).value();
-  (void)fabric->attach(kMh, mh, vf_rid(vf));
+  const std::uint64_t messages = port_base(layout.ntb_place(k)) + 0x10'0000;
+  (void)fabric->attach(kMh, mh, in_segment(segment, vf_rid(vf, segment)));
   (void)fabric->map(kMh, mh, {iova(0, kDmaSpan), BusAddr(dma_window(k)), pcie::kReadWrite});
-  (void)fabric->map(kMh, mh, {iova(kMsiIova, 0x10'0000), BusAddr(msi_window(k)), pcie::kWriteOnly});
+  (void)fabric->map(kMh, mh, {iova(kMsiIova, 0x10'0000), BusAddr(messages), pcie::kWriteOnly});
   const auto own = fabric->create_domain(domain).value();
   (void)fabric->attach(domain, own, proxy_rid(slot));
   (void)fabric->map(domain, own, {iova(0, length), BusAddr(to), pcie::kReadWrite});
   return own;
 }
 
-pcie::Transaction Rig::dma(unsigned vf, std::uint64_t iova, pcie::Access access, std::uint32_t length) {
+pcie::Transaction Rig::dma(unsigned vf, std::uint64_t iova, pcie::Access access, std::uint32_t length,
+                           unsigned segment) {
   return {.segment = {},
           .domain = kMh,
-          .origin = pcie::EndpointOrigin{0},
-          .rid = {pcie::Segment{0}, vf_rid(vf)},
+          .origin = pcie::EndpointOrigin{static_cast<std::uint16_t>(segment)},
+          .rid = {{}, vf_rid(vf, segment)},
           .address = Iova(iova),
           .length = length,
           .access = access,

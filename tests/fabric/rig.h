@@ -1,5 +1,5 @@
-// A rack for the tests: a management host, compute hosts behind NTBs, one SR-IOV endpoint. It is brought up
-// as software would bring it up, by configuration requests and register accesses alone.
+// A rack for the tests: a management host, compute hosts behind NTBs, one SR-IOV endpoint a segment. It is
+// brought up as software would bring it up, by configuration requests and register accesses alone.
 #pragma once
 
 #include <array>
@@ -37,6 +37,31 @@ inline std::uint64_t port_base(unsigned p) {
 }
 inline std::uint64_t msi_window(unsigned k) {
   return port_base(k - 1) + 0x10'0000;
+}
+
+// Where things are in a rack of several segments: hosts in groups, an endpoint last in each.
+struct Layout {
+  unsigned hosts = 2, segments = 1;
+  unsigned segment_of(unsigned k) const { return (k - 1) * segments / hosts; }
+  unsigned hosts_before(unsigned segment) const {
+    unsigned count = 0;
+    for (unsigned k = 1; k <= hosts; ++k) count += segment_of(k) < segment;
+    return count;
+  }
+  unsigned hosts_in(unsigned segment) const { return hosts_before(segment + 1) - hosts_before(segment); }
+  // On its switch; and among all ports of the domain, by address.
+  unsigned ntb_port(unsigned k) const { return k - 1 - hosts_before(segment_of(k)); }
+  unsigned nic_port(unsigned segment) const { return hosts_in(segment); }
+  unsigned first_place(unsigned segment) const { return hosts_before(segment) + segment; }
+  unsigned ntb_place(unsigned k) const { return first_place(segment_of(k)) + ntb_port(k); }
+  unsigned nic_place(unsigned segment) const { return first_place(segment) + nic_port(segment); }
+  // The first segment's endpoint has its VFs' BARs far up, the others beside the PF's.
+  std::uint64_t vf_bars(unsigned segment) const {
+    return segment == 0 ? kVfBars : port_base(nic_place(segment)) + 0x20'0000;
+  }
+};
+inline pcie::Sbdf in_segment(unsigned segment, pcie::Bdf bdf) {
+  return {pcie::HostSegment{static_cast<std::uint16_t>(segment)}, bdf};
 }
 
 class FakeFunction final : public pcie::Function {
@@ -82,6 +107,7 @@ class FakeNic final : public pcie::Endpoint {
 struct RigOptions {
   unsigned compute_hosts = 2;
   Defences defences;
+  unsigned segments = 1;         // of the management host
   std::vector<NtbOptions> ntbs;  // [k - 1] of host k; the default shape where there is none
   iommu::Invalidation invalidation = iommu::Invalidation::strict;
 };
@@ -107,7 +133,7 @@ class Rig : public Listener {
   // and a CH IOMMU domain in which Iova 0..length leads to `to`.
   iommu::DomainId assign(unsigned vf, unsigned k, unsigned slot, std::uint64_t to = 0x1000'0000,
                          std::uint64_t length = 0x10'0000);
-  void set_acs(unsigned port, std::uint16_t bits);
+  void set_acs(unsigned port, std::uint16_t bits, unsigned segment = 0);
 
   // ---- an NTB's doorbells: `link`, or the management side's
   static pcie::Bdf ntb_rid(unsigned k, bool link) { return pcie::Bdf(link ? 1u : 2 + k, 0, 0); }
@@ -128,13 +154,17 @@ class Rig : public Listener {
   // Follows what the NTBs have emitted, and records what is refused.
   std::vector<Resolution> deliver();
 
-  pcie::Bdf vf_rid(unsigned vf) { return fabric->rid(0, nic.index_of(vf))->bdf; }
+  // VFs are those of the endpoint in `segment`.
+  pcie::Bdf vf_rid(unsigned vf, unsigned segment = 0) {
+    return fabric->rid(static_cast<std::uint16_t>(segment), nic.index_of(vf))->bdf;
+  }
   static pcie::Bdf proxy_rid(unsigned slot) {
     return pcie::Bdf(static_cast<std::uint16_t>(0x100 + 1 + slot));
   }
 
   // ---- accesses
-  pcie::Transaction dma(unsigned vf, std::uint64_t iova, pcie::Access access, std::uint32_t length = 4);
+  pcie::Transaction dma(unsigned vf, std::uint64_t iova, pcie::Access access, std::uint32_t length = 4,
+                        unsigned segment = 0);
   static pcie::Transaction cpu(pcie::Domain domain, std::uint64_t at, pcie::Access access,
                                std::uint32_t length = 4);
   static pcie::Transaction vm(pcie::Domain domain, unsigned vm, std::uint64_t gpa, pcie::Access access,
@@ -145,16 +175,21 @@ class Rig : public Listener {
   void access_changed(const Affected& affected) override { changes.push_back(affected); }
   std::vector<Affected> changes;
 
-  FakeNic nic;
+  FakeNic nic;                                      // of segment 0
+  std::vector<std::unique_ptr<FakeNic>> more_nics;  // of the others
   std::unique_ptr<Fabric> fabric;
   std::vector<iommu::DomainId> nic_pages;  // per compute host: the VF pages that its CPU may touch
   unsigned hosts;
+  Layout layout;
 
  private:
-  void bridge(pcie::Domain domain, pcie::Bdf bdf, unsigned primary, unsigned secondary, unsigned subordinate,
-              Range<BusAddr> memory, Range<BusAddr> prefetchable);
-  void bar(pcie::Domain domain, pcie::Bdf bdf, unsigned index, std::uint64_t base, bool wide);
-  void config(pcie::Domain domain, pcie::Bdf bdf, std::uint16_t offset, unsigned width, std::uint32_t value) {
+  void enumerate_segment(unsigned segment);
+  void enable_vfs(unsigned segment);
+  void bridge(pcie::Domain domain, pcie::Sbdf bdf, unsigned primary, unsigned secondary, unsigned subordinate,
+              Range<BusAddr> memory, std::optional<Range<BusAddr>> prefetchable);
+  void bar(pcie::Domain domain, pcie::Sbdf bdf, unsigned index, std::uint64_t base, bool wide);
+  void config(pcie::Domain domain, pcie::Sbdf bdf, std::uint16_t offset, unsigned width,
+              std::uint32_t value) {
     fabric->config_write(domain, bdf, offset, width, value);
   }
   pcie::Function* registers_at(const pcie::Transaction& transaction, std::uint64_t& offset);

@@ -27,6 +27,7 @@ struct FakeFunction {
   std::function<std::uint64_t(int vf, unsigned bar, std::uint64_t offset)> read;
   std::function<void(int vf, unsigned bar, std::uint64_t offset, std::uint64_t value)> write;
   std::function<void(int vf)> reset;  // function-level reset
+  pcie::HostSegment segment{};
 };
 
 class FakeHost final : public host::HostBridge {
@@ -37,8 +38,11 @@ class FakeHost final : public host::HostBridge {
                                 .mmio32 = *Range<BusAddr>::of(BusAddr(0xC000'0000), 0x3000'0000),
                                 .mmio64 = *Range<BusAddr>::of(BusAddr(1ull << 36), 1ull << 42)};
 
-  FakeFunction& add(pcie::ConfigSpace space, std::uint8_t devfn, FakeFunction* parent = nullptr) {
+  // `segment`: of a function on the root bus; all others are where their bridge is.
+  FakeFunction& add(pcie::ConfigSpace space, std::uint8_t devfn, FakeFunction* parent = nullptr,
+                    pcie::HostSegment segment = {}) {
     functions.push_back(std::make_unique<FakeFunction>(std::move(space), parent, devfn));
+    functions.back()->segment = parent != nullptr ? parent->segment : segment;
     return *functions.back();
   }
 
@@ -75,8 +79,8 @@ class FakeHost final : public host::HostBridge {
   // ---- to look at and to set
   std::vector<std::unique_ptr<FakeFunction>> functions;
   std::map<host::IoDomain, std::map<std::uint64_t, host::IommuMap>> domains;
-  std::map<pcie::Bdf, host::IoDomain> attached;
-  std::set<std::pair<pcie::Bdf, std::uint32_t>> routes;
+  std::map<pcie::Sbdf, host::IoDomain> attached;
+  std::set<std::pair<pcie::Sbdf, std::uint32_t>> routes;
   std::map<host::Pin, host::PinMemory> pins;
   std::map<std::uint64_t, std::uint8_t> memory;
   std::vector<std::string> log;  // what changes who may do what
@@ -89,6 +93,10 @@ class FakeHost final : public host::HostBridge {
 
  private:
   static host::Result done() { return host::Done{}; }
+  static std::string text(const pcie::Sbdf& function) {
+    return function.segment == pcie::HostSegment{} ? pcie::to_string(function.bdf)
+                                                   : pcie::to_string(function);
+  }
 
   struct Found {
     FakeFunction* function = nullptr;
@@ -99,10 +107,11 @@ class FakeHost final : public host::HostBridge {
     const unsigned bus = f.parent->space.bridge_windows().secondary;
     return bus == 0 ? std::nullopt : std::optional(bus);
   }
-  Found find(pcie::Bdf bdf) {
+  Found find(const pcie::Sbdf& address) {
+    const pcie::Bdf bdf = address.bdf;
     for (const auto& f : functions) {
       const auto bus = bus_of(*f);
-      if (!bus) continue;
+      if (!bus || f->segment != address.segment) continue;
       const unsigned rid = *bus << 8 | f->devfn;
       if (rid == bdf.bits) return {f.get(), -1};
       const auto sriov = f->space.sriov();
@@ -127,7 +136,7 @@ class FakeHost final : public host::HostBridge {
     if (found.function == nullptr) return done();
     space_of(found).write(r.offset, r.width, r.value);
     if (space_of(found).take_flr_request()) {
-      log.push_back("flr " + pcie::to_string(r.bdf));
+      log.push_back("flr " + text(r.bdf));
       if (found.function->reset) found.function->reset(found.vf);
     }
     return done();
@@ -228,12 +237,12 @@ class FakeHost final : public host::HostBridge {
   }
   host::Result serve(const host::AttachRid& r) {
     if (attached.contains(r.rid)) return std::unexpected(host::Error::overlap);
-    log.push_back("attach " + pcie::to_string(r.rid));
+    log.push_back("attach " + text(r.rid));
     attached[r.rid] = r.domain;
     return done();
   }
   host::Result serve(const host::DetachRid& r) {
-    log.push_back("detach " + pcie::to_string(r.rid));
+    log.push_back("detach " + text(r.rid));
     if (attached.erase(r.rid) == 0) return std::unexpected(host::Error::no_such_object);
     return done();
   }

@@ -23,28 +23,43 @@ class FakeRack {
   // One compute host behind each NTB.
   explicit FakeRack(const std::vector<NtbShape>& shapes, std::uint16_t vfs = 8) : nic(vfs) {
     const auto compute_hosts = static_cast<std::uint16_t>(shapes.size());
-    auto& root = mh.add(port_space(pcie::PortType::root_port), 0x08);
-    auto& upstream = mh.add(port_space(pcie::PortType::upstream), 0, &root);
-    for (std::uint16_t k = 1; k <= compute_hosts; ++k) {
-      auto& port =
-          mh.add(port_space(pcie::PortType::downstream), static_cast<std::uint8_t>(k << 3), &upstream);
-      ntbs.push_back(std::make_unique<FakeNtb>(k, shapes[k - 1u]));
-      add_ntb(mh.add(ntbs.back()->management_space(), 0, &port));
-      add_compute_host(k);
-    }
-    auto& port = mh.add(port_space(pcie::PortType::downstream),
-                        static_cast<std::uint8_t>((compute_hosts + 1) << 3), &upstream);
-    nic.connect(mh.add(FakeNic::pf_space(vfs), 0, &port));
+    auto& upstream = add_switch({});
+    for (std::uint16_t k = 1; k <= compute_hosts; ++k) add_ntb(upstream, k, shapes[k - 1u]);
+    add_nic(upstream, static_cast<std::uint16_t>(compute_hosts + 1), nic, vfs);
     nic.interrupt = [this] { mh.raise(host::control::kManagementPfVector); };
+  }
+  // One segment more, with a compute host and a NIC of its own.
+  void add_segment(const NtbShape& shape = {}, std::uint16_t vfs = 8) {
+    auto& upstream = add_switch(pcie::HostSegment{mh.description.segments++});
+    add_ntb(upstream, static_cast<std::uint16_t>(ntbs.size() + 1), shape);
+    more_nics.push_back(std::make_unique<FakeNic>(vfs));
+    add_nic(upstream, static_cast<std::uint16_t>(ntbs.size() + 1), *more_nics.back(), vfs);
   }
 
   FakeHost mh;
   std::vector<std::unique_ptr<FakeHost>> chs;
   std::vector<std::unique_ptr<FakeNtb>> ntbs;
   FakeNic nic;
+  std::vector<std::unique_ptr<FakeNic>> more_nics;  // of further segments
 
  private:
-  void add_ntb(FakeFunction& function) {
+  FakeFunction& add_switch(pcie::HostSegment segment) {
+    auto& root = mh.add(port_space(pcie::PortType::root_port), 0x08, nullptr, segment);
+    return mh.add(port_space(pcie::PortType::upstream), 0, &root);
+  }
+  FakeFunction& add_port(FakeFunction& upstream, std::uint16_t device) {
+    return mh.add(port_space(pcie::PortType::downstream), static_cast<std::uint8_t>(device << 3), &upstream);
+  }
+  void add_nic(FakeFunction& upstream, std::uint16_t device, FakeNic& made, std::uint16_t vfs) {
+    made.connect(mh.add(FakeNic::pf_space(vfs), 0, &add_port(upstream, device)));
+  }
+  void add_ntb(FakeFunction& upstream, std::uint16_t k, const NtbShape& shape) {
+    auto& port = add_port(upstream, k);
+    ntbs.push_back(std::make_unique<FakeNtb>(k, shape));
+    connect_ntb(mh.add(ntbs.back()->management_space(), 0, &port));
+    add_compute_host(k);
+  }
+  void connect_ntb(FakeFunction& function) {
     FakeNtb& ntb = *ntbs.back();
     ntb.connect_management(function);
     ntb.ring_management = [this, &ntb, &function] {

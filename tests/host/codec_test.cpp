@@ -14,7 +14,7 @@ Range<BusAddr> range(std::uint64_t first, std::uint64_t last) {
 
 // One of every message.
 std::vector<Message> samples() {
-  const pcie::Bdf bdf(5, 16, 2);
+  const pcie::Sbdf bdf(pcie::HostSegment{3}, pcie::Bdf(5, 16, 2));
   const Request requests[] = {
       ConfigRead{bdf, 0x10, 4},
       ConfigWrite{bdf, 0x4, 2, 0x106},
@@ -41,11 +41,10 @@ std::vector<Message> samples() {
       Pinned{Pin{1}, BusAddr(4096)},
       DomainCreated{IoDomain{7}},
       MessageRoute{0xFEE0'0010, 5},
-      Description{pcie::Domain{2}, range(0, 99), range(0, 9), range(100, 200), range(1000, 2000)}};
-  std::vector<Message> all{
-      Hello{Epoch{3}}, Welcome{Epoch{9}, true}, EventMessage{Interrupt{12}},
-      EventMessage{Fault{{{}, bdf}, 0x1234, pcie::Access::write, "mh-iommu/dma: not mapped"}},
-      ResponseMessage{5, std::unexpected(Error::stale_epoch)}};
+      Description{pcie::Domain{2}, range(0, 99), range(0, 9), range(100, 200), range(1000, 2000), 4}};
+  std::vector<Message> all{Hello{Epoch{3}}, Welcome{Epoch{9}, true}, EventMessage{Interrupt{12}},
+                           EventMessage{Fault{bdf, 0x1234, pcie::Access::write, "mh-iommu/dma: not mapped"}},
+                           ResponseMessage{5, std::unexpected(Error::stale_epoch)}};
   for (const auto& request : requests) all.emplace_back(RequestMessage{77, Epoch{4}, request});
   for (const auto& response : responses) all.emplace_back(ResponseMessage{78, response});
   return all;
@@ -104,7 +103,7 @@ TEST(Codec, WrongHeadersAreNamed) {
   bytes[0] = std::byte{0};
   EXPECT_EQ(decode(bytes).error(), CodecError::bad_magic);
   bytes = encode(Hello{Epoch{1}});
-  bytes[4] = std::byte{2};
+  bytes[4] = std::byte{kCodecVersion + 1};
   EXPECT_EQ(decode(bytes).error(), CodecError::bad_version);
   bytes = encode(Hello{Epoch{1}});
   bytes[6] = std::byte{200};

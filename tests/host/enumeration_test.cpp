@@ -23,10 +23,29 @@ TEST(Enumeration, NumbersBusesDepthFirst) {
   ASSERT_TRUE(all.has_value()) << all.error().message;
   std::vector<std::string> where;
   for (const auto& f : *all) where.push_back(pcie::to_string(f.bdf));
-  EXPECT_THAT(where, ElementsAre("00:01.0", "01:00.0", "02:01.0", "02:02.0", "02:03.0", "03:00.0", "04:00.0",
-                                 "05:00.0"));
+  EXPECT_THAT(where, ElementsAre("0000:00:01.0", "0000:01:00.0", "0000:02:01.0", "0000:02:02.0",
+                                 "0000:02:03.0", "0000:03:00.0", "0000:04:00.0", "0000:05:00.0"));
   EXPECT_EQ((*all)[0].subordinate, 5);
   EXPECT_EQ((*all)[2].secondary, 3);
+}
+
+TEST(Enumeration, NumbersTheBusesOfEverySegmentFromOne) {
+  FakeRack rack;
+  rack.add_segment();
+  BlockingHost host(rack.mh);
+  const auto all = enumerate(host, rack.mh.description, {});
+  ASSERT_TRUE(all.has_value()) << all.error().message;
+  std::vector<std::string> where;
+  for (const auto& f : *all)
+    if (f.bdf.segment != pcie::HostSegment{}) where.push_back(pcie::to_string(f.bdf));
+  EXPECT_THAT(where, ElementsAre("0001:00:01.0", "0001:01:00.0", "0001:02:03.0", "0001:02:04.0",
+                                 "0001:03:00.0", "0001:04:00.0"));
+  // Every BAR answers, so no window of one root port lies over the other's.
+  for (const auto& f : *all)
+    if (f.device == spec::pci::kNtbDevice) {
+      EXPECT_EQ(host.load32(f.bars[0].base), spec::ntb::kMagic);
+    }
+  EXPECT_EQ(still_as(host, *all), true);
 }
 
 TEST(Enumeration, RegistersAnswerBehindEveryBridge) {
@@ -49,7 +68,7 @@ TEST(Enumeration, EnablesVirtualFunctionsOverAri) {
   const auto* nic = find(*all, spec::pci::kNicPfDevice);
   ASSERT_TRUE(nic && nic->sriov);
   EXPECT_EQ(nic->sriov->vfs, 8);
-  EXPECT_EQ(pcie::to_string(nic->vf_bdf(1)), "05:10.2");
+  EXPECT_EQ(pcie::to_string(nic->vf_bdf(1)), "0000:05:10.2");
   const auto& space = rack.mh.functions.back()->space;
   EXPECT_TRUE(space.sriov()->enabled);
   EXPECT_TRUE(space.sriov()->memory_enabled);

@@ -130,6 +130,76 @@ TEST(RackAudit, ManyHostsAndSeveralNicsAreClean) {
   EXPECT_EQ(report.initiators, 41u + 160 + 3 * 64 + 2 * 40);
 }
 
+TEST(RackAudit, SeveralSegmentsAreClean) {
+  const auto parsed = parse_rack(scale_rack(260, 1), "scale.yaml");
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  ASSERT_EQ(segments(*parsed), 2);
+  const auto rack = build(*parsed);
+  const auto report = audited(*rack);
+  EXPECT_TRUE(report.clean());
+  EXPECT_EQ(report.initiators, 261u + 260 + parsed->nics.size() * 64 + 2 * 260);
+}
+
+// More ports than a bus has devices, and more NICs than vectors for their PFs.
+TEST(RackAudit, ManyNicsAreClean) {
+  const auto parsed = parse_rack(scale_rack(28, 60), "scale.yaml");
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  ASSERT_THAT(parsed->nics, SizeIs(27));
+  const auto rack = build(*parsed);
+  EXPECT_TRUE(audited(*rack).clean());
+}
+
+constexpr const char* kTwoSegments = R"(
+name: two-segments
+nics:
+  - {name: nic1, vfs: 4, segment: 1}
+  - {name: nic0, vfs: 4}
+hosts:
+  - name: mh
+    role: management
+    vms:
+      - {name: vm-m, memory: 64MiB, vf: {nic: nic1, index: 0}}
+      - {name: vm-n, memory: 64MiB, vf: {nic: nic0, index: 3}}
+  - {name: ch1, role: compute, segment: 1, vms: [{name: vm-a, memory: 64MiB, vf: {nic: nic1, index: 1}}]}
+  - {name: ch2, role: compute, segment: 0, vms: [{name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 1}}]}
+  - {name: ch3, role: compute, segment: 1, vms: [{name: vm-c, memory: 64MiB, vf: {nic: nic1, index: 2}}]}
+)";
+
+// With every defence off but one, nothing of another segment is reached by a device: no table forbids it, the
+// root complex has no way there.
+TEST(RackAudit, NoDefenceKeepsDevicesInTheirSegment) {
+  const auto parsed =
+      parse_rack(std::string(kTwoSegments) +
+                     "defences: {acs: off, mh_iommu: off, ntb_lut: off, ch_iommu: off, ept: off}\n",
+                 "test.yaml");
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  const auto rack = build(*parsed);
+  const auto found = summary(rack->rack(), audited(*rack));
+  EXPECT_THAT(found,
+              ::testing::IsSupersetOf({"VF 1 of nic1 (vm-a): memory of ch3",
+                                       "VF 2 of nic1 (vm-c): memory of ch1", "PF of nic1: memory of mh",
+                                       "PF of nic0: memory of ch2", "cpu of mh: interrupts of ch1"}));
+  const std::pair<const char*, std::vector<const char*>> elsewhere[] = {{"nic0", {"of ch1", "of ch3"}},
+                                                                        {"nic1", {"of ch2"}}};
+  for (const std::string& line : found)
+    for (const auto& [nic, hosts] : elsewhere)
+      for (const char* host : hosts) EXPECT_FALSE(line.contains(nic) && line.ends_with(host)) << line;
+}
+
+TEST(RackAudit, GuestsOfEverySegmentComeAndGo) {
+  const auto parsed = parse_rack(kTwoSegments, "test.yaml");
+  ASSERT_TRUE(parsed) << to_string(parsed.error().front());
+  const auto rack = build(*parsed);
+  EXPECT_TRUE(audited(*rack).clean());
+  for (const char* name : {"vm-m", "vm-a", "vm-b"}) {
+    rack->detach(guest(*rack, name));
+    EXPECT_TRUE(audited(*rack).clean()) << name;
+    EXPECT_TRUE(rack->attach(guest(*rack, name))) << name;
+    rack->settle();
+    EXPECT_TRUE(audited(*rack).clean()) << name;
+  }
+}
+
 TEST(RackAudit, ALyingNicReachesNothingMore) {
   const auto rack = build();
   const auto report = audit::audit(*rack->tables(), grants(*rack), {.lying = true});
@@ -197,7 +267,7 @@ TEST(RackAudit, APageTooMuchIsOneFindingWithItsWay) {
   const auto victim = memory_of(*rack, "vm-b");
   const auto tables = rack->tables();
   const auto rid = pcie::Bdf(0x0108);  // vm-a's VF, as ch1 sees it
-  const auto* device = tables->hosts[1]->iommu->find(rid);
+  const auto* device = tables->hosts[1]->hierarchies[0].iommu->find(rid);
   ASSERT_NE(device, nullptr);
   const auto mapped = rack->fabric().map(
       kCh1, device->domain->id,

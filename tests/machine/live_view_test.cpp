@@ -104,7 +104,13 @@ class LiveRack : public ::testing::Test {
   }
   iommu::DomainId space_of(pcie::Domain host, std::size_t index) {
     const auto rid = machine().guests()[index].slot->vf_slot().requester();
-    return machine().fabric().tables()->hosts[static_cast<std::size_t>(host)]->iommu->find(*rid)->domain->id;
+    return machine()
+        .fabric()
+        .tables()
+        ->hosts[static_cast<std::size_t>(host)]
+        ->hierarchies.front()
+        .iommu->find(rid->bdf)
+        ->domain->id;
   }
   Machine& machine() { return rack.machine(); }
 

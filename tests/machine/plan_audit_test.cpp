@@ -250,9 +250,9 @@ TEST(PlanAudit, AHoleOfAnotherKindIsNotAcceptedByADefence) {
   const auto granted = grants(**built);
   const auto rid = *(*built)->part(pcie::Domain{1})->slot(0)->requester();
   const auto tables = (*built)->tables();
-  ASSERT_TRUE(
-      (*built)->fabric().map(pcie::Domain{1}, tables->hosts[1]->iommu->find(rid)->domain->id,
-                             {*Range<Iova>::of(Iova(0x1'0000'0000), 0x1000), BusAddr(0), pcie::kReadWrite}));
+  ASSERT_TRUE((*built)->fabric().map(
+      pcie::Domain{1}, tables->hosts[1]->hierarchies.front().iommu->find(rid.bdf)->domain->id,
+      {*Range<Iova>::of(Iova(0x1'0000'0000), 0x1000), BusAddr(0), pcie::kReadWrite}));
   const auto forged = (*built)->tables();
   const auto report = audit::audit(*forged, granted);
   const auto judgement = judge(rack, {*forged, granted, {}}, report, Match::within);

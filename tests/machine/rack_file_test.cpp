@@ -219,6 +219,75 @@ INSTANTIATE_TEST_SUITE_P(
         std::array<std::string_view, 3>{kAccepted, "{defence: all, why: x}",
                                         "write one of: acs, mh_iommu, ntb_lut"},
         std::array<std::string_view, 3>{kAccepted, "acs", "accept[0]: not a map of fields"}));
+// kGood with a second NIC in segment 1 and a host there.
+std::string in_two_segments(std::string_view nic, std::string_view host_segment) {
+  auto text = replaced("hosts:\n", fmt::format("  - {{name: nic1, vfs: 2, segment: {}}}\nhosts:\n", nic));
+  return text + fmt::format(
+                    "  - name: ch2\n    role: compute\n    segment: {}\n    vms:\n      - name: vm-c\n"
+                    "        vf: {{nic: nic1, index: 0}}\n",
+                    host_segment);
+}
+
+TEST(RackFile, SegmentsAreNumberedFromZero) {
+  const auto rack = parse_rack(in_two_segments("1", "1"), "x.yaml");
+  ASSERT_TRUE(rack) << errors_of(in_two_segments("1", "1"))[0];
+  EXPECT_EQ(segments(*rack), 2);
+  EXPECT_EQ(rack->nics[1].segment, 1);
+  EXPECT_EQ(rack->hosts[2].segment, 1);
+  EXPECT_EQ(segments(*parse_rack(kGood, "x.yaml")), 1);
+  EXPECT_THAT(
+      errors_of(in_two_segments("2", "2")),
+      ElementsAre(AllOf(HasSubstr("x.yaml:4:"), HasSubstr("nics[1].segment: there is a segment 2 and nothing "
+                                                          "in segment 1; number the segments from 0"))));
+  EXPECT_THAT(
+      errors_of(in_two_segments("32", "0")),
+      ElementsAre(HasSubstr("nics[1].segment: \"32\" is out of range; write a whole number from 0 to 31")));
+  EXPECT_THAT(errors_of(replaced("role: management", "role: management\n    segment: 0")),
+              ElementsAre(HasSubstr("hosts[1].segment: the management host has all segments")));
+}
+
+TEST(RackFile, AVfOfAnotherSegmentIsRefused) {
+  EXPECT_THAT(errors_of(in_two_segments("1", "0")),
+              ElementsAre(AllOf(
+                  HasSubstr("hosts[2].vms[0].vf.nic: \"nic1\" is in segment 1 and the host in segment 0"),
+                  HasSubstr("write segment: 1 for the host, or take a NIC in its segment: nic0"))));
+  // The management host's own VMs take them of any.
+  const auto text = in_two_segments("1", "1") + "  - name: ch3\n    role: compute\n";
+  auto local = text;
+  const auto at = local.find("    role: management\n");
+  local.insert(at, "    vms: [{name: vm-m, vf: {nic: nic1, index: 1}}]\n");
+  EXPECT_THAT(errors_of(local), ElementsAre());
+}
+
+TEST(RackFile, NicsAreInTheOrderOfTheirSegments) {
+  auto text = in_two_segments("0", "0");
+  text.replace(text.find("vfs: 4"), 6, "vfs: 4, segment: 1");
+  text.replace(text.find("role: compute"), 13, "role: compute\n    segment: 1");
+  const auto rack = parse_rack(text, "x.yaml");
+  ASSERT_TRUE(rack) << errors_of(text)[0];
+  EXPECT_EQ(rack->nics[0].name, "nic1");
+  EXPECT_EQ(rack->hosts[1].guests[0].vf->nic, 1u) << "of nic0";
+}
+
+TEST(RackFile, ASegmentHasAsManyPortsAsASwitch) {
+  const auto text = [](unsigned hosts, unsigned in_second) {
+    std::string all = "name: x\nnics:\n  - {name: nic0}\nhosts:\n  - {name: mh, role: management}\n";
+    for (unsigned k = 0; k < hosts; ++k)
+      all += fmt::format("  - {{name: ch{}, role: compute, segment: {}}}\n", k, k < in_second ? 1 : 0);
+    return all;
+  };
+  EXPECT_THAT(errors_of(text(252, 0)), ElementsAre());
+  EXPECT_THAT(
+      errors_of(text(253, 0)),
+      ElementsAre(HasSubstr("more NICs and compute hosts are in segment 0 than its switch has ports, 253")));
+  EXPECT_THAT(errors_of(text(253, 1)), ElementsAre());
+  EXPECT_THAT(errors_of(text(512, 260)), ElementsAre(HasSubstr("are in segment 1 than")));
+  std::string wide = text(300, 150);
+  wide.replace(wide.find("ch7,"), 4, "ch7, ntb: {dma_window: 256GiB},");
+  EXPECT_THAT(errors_of(wide),
+              ElementsAre(AllOf(HasSubstr("hosts[8].ntb.dma_window: 256 GiB for each of 300 hosts"),
+                                HasSubstr("write 128 GiB or less"))));
+}
 
 TEST(RackFile, GuestsAtTheSameMemoryAreRefused) {
   const auto text = [](std::string_view first, std::string_view second) {
@@ -287,9 +356,9 @@ TEST(RackFile, NothingThatGrowsIsRead) {
               ElementsAre(HasSubstr("nested more than 16 deep")));
   EXPECT_EQ(errors_of("a: " + std::string(100'000, '[')).size(), 1u);
   std::string many = "a: [";
-  for (int i = 0; i < 60'000; ++i) many += "1,";
-  EXPECT_THAT(errors_of(many + "]"), ElementsAre(HasSubstr("more than 50000 values")));
-  EXPECT_THAT(errors_of(std::string(kMaxRackFile + 1, ' ')), ElementsAre(HasSubstr("longer than 1 MiB")));
+  for (int i = 0; i < 260'000; ++i) many += "1,";
+  EXPECT_THAT(errors_of(many + "]"), ElementsAre(HasSubstr("more than 250000 values")));
+  EXPECT_THAT(errors_of(std::string(kMaxRackFile + 1, ' ')), ElementsAre(HasSubstr("longer than 4 MiB")));
 }
 
 TEST(RackFile, WhatTheFileSaysCannotReachTheTerminal) {
@@ -304,7 +373,7 @@ TEST(RackFile, FilesThatCannotBeRead) {
   EXPECT_THAT(error("/dev/zero"), HasSubstr("not a regular file"));
   const std::string path = ::testing::TempDir() + "ladon-large.yaml";
   std::ofstream(path) << std::string(kMaxRackFile + 10, '#');
-  EXPECT_THAT(error(path), HasSubstr("longer than 1 MiB"));
+  EXPECT_THAT(error(path), HasSubstr("longer than 4 MiB"));
   std::filesystem::remove(path);
 }
 

@@ -153,9 +153,9 @@ TEST(RackMemory, ADeferredUnmapEndsWithoutAnybodysHelp) {
   auto guest = rack.client(kVmA);
   const auto is_stale = [&] {
     const auto tables = rack.machine().fabric().tables();
-    return std::ranges::any_of(tables->hosts[1]->iommu->devices, [](const iommu::Device& device) {
-      return !device.domain->stale.mappings().empty();
-    });
+    return std::ranges::any_of(
+        tables->hosts[1]->hierarchies.front().iommu->devices,
+        [](const iommu::Device& device) { return !device.domain->stale.mappings().empty(); });
   };
   bool answered = false;
   rack.machine().guests()[kVmA].slot->dma_unmap(Range<Gpa>::of(Gpa(0), guest->memory.memory.size()).value(),

@@ -27,14 +27,14 @@ std::optional<std::pair<WindowId, Window>> window_at(const Inventory& inventory,
 }
 
 void dma_of_vf(const Inventory& inventory, const Plan& plan, VfId vf, std::set<Access>& open) {
-  const pcie::Bdf rid = inventory.nics[vf.nic].vf_bdf(vf.vf);
+  const pcie::Sbdf rid = inventory.nics[vf.nic].vf_bdf(vf.vf);
   for (const auto& [id, space] : plan.domains) {
     if (space.rid != rid) continue;
     for (const auto& [iova, mapping] : space.mappings) {
       const auto window = window_at(inventory, plan, mapping.to);
       if (!window || !plan.links.contains(window->first.ntb)) continue;
       for (const auto& [lut, entry] : plan.luts)
-        if (lut.ntb == window->first.ntb && lut.direction == Direction::outbound && entry.rid == rid)
+        if (lut.ntb == window->first.ntb && lut.direction == Direction::outbound && entry.rid == rid.bdf)
           open.insert({"VF " + std::to_string(vf.vf), "host " + std::to_string(lut.ntb) + " as " +
                                                           std::to_string(entry.proxy) + " at " +
                                                           std::to_string(window->second.to.bits())});

@@ -25,7 +25,67 @@ TEST(Inventory, EveryHostsMemoryLiesAtItsStride) {
   const Inventory inventory = sample_inventory();
   EXPECT_EQ(inventory.ntbs[0].dma, BusAddr(2ull << 36));
   EXPECT_EQ(inventory.ntbs[1].dma, BusAddr(3ull << 36));
-  EXPECT_EQ(dma_base(pcie::Domain{1}, 1ull << 38), BusAddr(2ull << 38));
+  EXPECT_EQ(dma_base(1, {}, 1ull << 38), BusAddr(2ull << 38));
+}
+
+// Two compute hosts and a NIC in segment 0, one and another NIC in segment 1.
+Inventory two_segments() {
+  fakes::FakeRack rack;
+  rack.add_segment();
+  host::BlockingHost host(rack.mh);
+  auto inventory = take_inventory(host);
+  if (!inventory) throw std::runtime_error(inventory.error().message);
+  return *inventory;
+}
+
+TEST(Inventory, EverySegmentHasBusesOfItsOwnAndAddressesBesideTheOthers) {
+  const Inventory inventory = two_segments();
+  ASSERT_EQ(inventory.ntbs.size(), 3u);
+  ASSERT_EQ(inventory.nics.size(), 2u);
+  EXPECT_EQ(inventory.host.segments, 2);
+  EXPECT_EQ(pcie::to_string(inventory.ntbs[2].bdf), "0001:03:00.0");
+  EXPECT_EQ(pcie::to_string(inventory.nics[1].vf_bdf(1)), "0001:04:10.2");
+  EXPECT_EQ(inventory.ntbs[1].dma, BusAddr(3ull << 36));
+  EXPECT_EQ(inventory.ntbs[2].dma, BusAddr(5ull << 36)) << "a stride of its own is between two segments";
+  for (const Nic& nic : inventory.nics) EXPECT_NE(nic.registers, BusAddr(0));
+  EXPECT_NE(inventory.nics[0].registers, inventory.nics[1].registers);
+  const auto again = inventory_from_json(to_json(inventory));
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_EQ(again->ntbs, inventory.ntbs);
+  EXPECT_EQ(again->nics, inventory.nics);
+  EXPECT_EQ(again->functions, inventory.functions);
+  EXPECT_EQ(again->host.segments, 2);
+}
+
+TEST(Plan, AVfIsOfItsHostsSegment) {
+  const Inventory inventory = two_segments();
+  const auto granted = [&](std::uint16_t nic, std::uint16_t host) {
+    Intent intent = sample_intent({grant(1, host, 0)});
+    intent.hosts.push_back({pcie::Domain{3}, 1ull << 30});
+    intent.grants[0].nic = nic;
+    return plan(inventory, intent);
+  };
+  EXPECT_TRUE(granted(0, 2).has_value());
+  const auto other = granted(1, 3);
+  ASSERT_TRUE(other.has_value()) << other.error().message;
+  EXPECT_EQ(other->domains.at({DomainId::Kind::vf, 1, 1}).rid, inventory.nics[1].vf_bdf(1));
+  EXPECT_EQ(other->domains.at({DomainId::Kind::host, 2, 0}).rid, inventory.ntbs[2].bdf.later(kFirstProxy));
+  const auto across = granted(1, 2);
+  ASSERT_FALSE(across.has_value());
+  EXPECT_EQ(across.error().problem, PlanProblem::other_segment);
+  EXPECT_THAT(across.error().message,
+              testing::AllOf(testing::HasSubstr("host 2, VF 1 of NIC 1: the NIC is in segment 1"),
+                             testing::HasSubstr("0000:04:00.0 in segment 0"),
+                             testing::HasSubstr("grant a VF of a NIC in segment 0")));
+  // The management host's own VMs are on every segment's bus.
+  const auto local = granted(1, 0);
+  ASSERT_TRUE(local.has_value()) << local.error().message;
+  EXPECT_EQ(local->vfs.at({1, 1}).segment, pcie::HostSegment{1});
+  for (const Action& action : diff({}, *other)) {
+    const auto again = action_from_json(to_json(action));
+    ASSERT_TRUE(again) << again.error();
+    EXPECT_EQ(to_json(*again), to_json(action));
+  }
 }
 
 TEST(Inventory, EachNtbHasItsOwnShape) {
@@ -52,7 +112,7 @@ TEST(Inventory, DmaWindowsOfAllSizesLieApart) {
   const Inventory inventory = sample_inventory(shapes);
   ASSERT_EQ(inventory.ntbs.size(), 7u);
   for (const Ntb& a : inventory.ntbs) {
-    EXPECT_EQ(a.dma, dma_base(a.peer, 1ull << 38));
+    EXPECT_EQ(a.dma, dma_base(static_cast<std::size_t>(a.peer), {}, 1ull << 38));
     for (const Ntb& b : inventory.ntbs)
       EXPECT_TRUE(a.bdf == b.bdf || a.dma.bits() + a.dma_size <= b.dma.bits() ||
                   b.dma.bits() + b.dma_size <= a.dma.bits());
@@ -82,7 +142,7 @@ TEST(Plan, ARemoteVfGetsItsWindowsEntriesAndSpaces) {
   EXPECT_EQ(space.mappings.at(kMsiIova), (Mapping{ntb.msi, 1 << 20, pcie::kWriteOnly}));
   EXPECT_EQ(made->windows.at({1, Direction::outbound, 0}).to, BusAddr(0));
   EXPECT_EQ(made->windows.at({1, Direction::outbound, 1}).to, BusAddr(spec::pci::kInterruptBase));
-  EXPECT_EQ(made->luts.at({1, Direction::outbound, 1}), (LutEntry{nic.vf_bdf(3), kFirstProxy + 1}));
+  EXPECT_EQ(made->luts.at({1, Direction::outbound, 1}), (LutEntry{nic.vf_bdf(3).bdf, kFirstProxy + 1}));
   // Registers: two windows, and the host's proxy may touch exactly those pages.
   EXPECT_EQ(made->windows.at({1, Direction::inbound, 2}).to, nic.registers_of(3));
   EXPECT_EQ(made->windows.at({1, Direction::inbound, 3}).to, nic.msix_of(3));
@@ -110,7 +170,7 @@ TEST(Plan, ALocalVfIsLeftToTheLocalPart) {
   EXPECT_TRUE(made->luts.empty());
   EXPECT_TRUE(made->domains.empty());
   const VfSetup& setup = made->vfs.at({0, 0});
-  EXPECT_EQ(setup.requester, inventory.nics[0].vf_bdf(0).bits);
+  EXPECT_EQ(setup.requester, inventory.nics[0].vf_bdf(0).bdf.bits);
   EXPECT_EQ(BusAddr(setup.registers), inventory.nics[0].registers_of(0));
   EXPECT_EQ(setup.message_base, spec::pci::kInterruptBase);
 }

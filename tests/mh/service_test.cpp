@@ -375,14 +375,12 @@ TEST_F(ServiceTest, AFaultIsToldWithVfGuestAddressAndTable) {
   ASSERT_TRUE(start(intent).has_value());
   // The host's own IOMMU refused something: its part tells the management host. A requester that is no VF of
   // its is not told of.
-  const pcie::Bdf proxy = *slot(1, 0).requester();
-  rack.chs[0]->tell(
-      host::Fault{{{}, proxy}, 0x5000, pcie::Access::write, "ch1/iommu/DMA remapping: not mapped"});
-  rack.chs[0]->tell(host::Fault{{{}, pcie::Bdf(9, 9, 1)}, 0x5000, pcie::Access::write, "ch1/iommu/x: y"});
+  const pcie::Sbdf proxy = *slot(1, 0).requester();
+  rack.chs[0]->tell(host::Fault{proxy, 0x5000, pcie::Access::write, "ch1/iommu/DMA remapping: not mapped"});
+  rack.chs[0]->tell(host::Fault{pcie::Bdf(9, 9, 1), 0x5000, pcie::Access::write, "ch1/iommu/x: y"});
   // The management host's own IOMMU did.
-  const pcie::Bdf vf = service->inventory().nics[0].vf_bdf(0);
-  rack.mh.tell(
-      host::Fault{{{}, vf}, 0x12'0000'0000, pcie::Access::read, "mh/iommu/DMA remapping: not mapped"});
+  const pcie::Sbdf vf = service->inventory().nics[0].vf_bdf(0);
+  rack.mh.tell(host::Fault{vf, 0x12'0000'0000, pcie::Access::read, "mh/iommu/DMA remapping: not mapped"});
   // The NIC says what the VF did.
   rack.nic.set_bit(spec::pf::kFaultPending, 0, true);
   rack.nic.interrupt();
