@@ -1,5 +1,7 @@
 #include "client/pf_responder.h"
 
+#include <algorithm>
+
 #include "spec/ixgbevf.h"
 
 namespace ladon::client {
@@ -85,6 +87,29 @@ bool PfResponder::handle_multicast(std::uint16_t vf, const Message& message) {
   return true;
 }
 
+bool PfResponder::handle_macvlan(std::uint16_t vf, const Message& message) {
+  if (!options_.trust) return false;
+  const auto filter = [](std::size_t index) {
+    return pf::kFilters + static_cast<std::uint32_t>(index) * pf::kFilterStride;
+  };
+  // Index 0 ends the function's list, 1 begins a new one.
+  const std::uint32_t index = message[0] >> 16 & 0xFF;
+  for (std::size_t i = 0; i < filter_owner_.size() && index <= 1; ++i) {
+    if (filter_owner_[i] != vf + 1) continue;
+    filter_owner_[i] = 0;
+    pf_.write32(filter(i) + pf::kFilterVf, 0);
+  }
+  if (index == 0) return true;
+  const auto free = std::ranges::find(filter_owner_, 0);
+  if (free == filter_owner_.end()) return false;
+  *free = static_cast<std::uint16_t>(vf + 1);
+  const std::uint32_t at = filter(static_cast<std::size_t>(free - filter_owner_.begin()));
+  pf_.write32(at + pf::kFilterMacLow, message[1]);
+  pf_.write32(at + pf::kFilterMacHigh, message[2] & 0xFFFF);
+  pf_.write32(at + pf::kFilterVf, vf | 1u << 31);
+  return true;
+}
+
 bool PfResponder::handle(std::uint16_t vf, Message& message) {
   const MacAddress own = mac_of(vf);
   switch (message[0] & 0xFFFF) {
@@ -112,6 +137,13 @@ bool PfResponder::handle(std::uint16_t vf, Message& message) {
       return handle_receive_mode(vf, message[1]);
     case ixgbevf::kMessageSetMulticast:
       return handle_multicast(vf, message);
+    case ixgbevf::kMessageSetMacVlan:
+      return handle_macvlan(vf, message);
+    case ixgbevf::kMessageSetVlan:
+      if ((message[1] & 0xFFF) != 0)
+        pf_.write32(reg(vf, pf::kVfVlanFilter),
+                    (message[1] & 0xFFF) | ((message[0] >> 16 & 0xFF) != 0 ? 1u << 30 : 0));
+      return true;
     case ixgbevf::kMessageGetLinkState:
       return true;
     default:

@@ -16,7 +16,7 @@ struct PfOptions {
   std::uint16_t api = 4;     // highest interface version acknowledged: 4 is 1.3
   std::uint16_t queues = 2;  // offered to each function
   bool spoof_check = true;
-  bool trust = false;  // functions may be promiscuous
+  bool trust = false;  // functions may be promiscuous, and have more addresses
   bool wire = true;
 };
 
@@ -50,10 +50,12 @@ class PfResponder {
   [[nodiscard]] bool handle(std::uint16_t vf, Message& message);
   [[nodiscard]] bool handle_receive_mode(std::uint16_t vf, std::uint32_t mode);
   [[nodiscard]] bool handle_multicast(std::uint16_t vf, const Message& message);
+  [[nodiscard]] bool handle_macvlan(std::uint16_t vf, const Message& message);
 
   Mmio& pf_;
   PfOptions options_;
   std::array<bool, spec::pf::kMaxVfs> cleared_{};  // to send: has reset itself since it was last reset
+  std::array<std::uint16_t, spec::pf::kFilterCount> filter_owner_{};  // VF + 1; 0: free
   std::uint32_t requests_ = 0, refusals_ = 0;
   bool silent_ = false;
 };

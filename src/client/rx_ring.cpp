@@ -100,15 +100,41 @@ void RxRing::refill() {
   write_tail(next_ == 0 ? options_.size - 1u : next_ - 1u);
 }
 
+std::uint32_t RxRing::complete() const {
+  std::uint32_t count = 0;
+  for (std::uint32_t at = next_; count < options_.size; at = after(at)) {
+    const std::uint64_t word = upper(descriptor(at));
+    if (length_of(word) == 0) return 0;
+    ++count;
+    if ((status_of(word) & descriptor::kRxEndOfPacket) != 0) return count;
+  }
+  return 0;
+}
+
+std::optional<FrameInPlace> RxRing::front(std::span<ConstBytes> parts) const {
+  FrameInPlace frame{.buffers = complete()};
+  if (frame.buffers == 0) return std::nullopt;
+  const bool fits = frame.buffers <= parts.size();
+  std::uint32_t at = next_;
+  for (std::uint32_t i = 0; i < frame.buffers; ++i, at = after(at)) {
+    const std::uint64_t word = upper(descriptor(at));
+    frame.status = status_of(word);
+    if ((frame.status & descriptor::kRxVlanPacket) != 0) frame.vlan = static_cast<std::uint16_t>(word >> 48);
+    if (!fits) continue;
+    parts[i] = buffer(at).first(std::min<std::size_t>(length_of(word), options_.buffer));
+    frame.length += static_cast<std::uint32_t>(parts[i].size());
+  }
+  return frame;
+}
+
+void RxRing::pop(const FrameInPlace& frame) {
+  for (std::uint32_t i = 0; i < frame.buffers; ++i) give_back();
+}
+
 std::optional<ReceivedFrame> RxRing::receive() {
   // Nothing is given back before the whole frame is there.
-  std::uint32_t count = 0;
-  for (std::uint32_t at = next_;; at = after(at)) {
-    const std::uint64_t word = upper(descriptor(at));
-    if (length_of(word) == 0 || count == options_.size) return std::nullopt;
-    ++count;
-    if ((status_of(word) & descriptor::kRxEndOfPacket) != 0) break;
-  }
+  std::uint32_t count = complete();
+  if (count == 0) return std::nullopt;
   ReceivedFrame frame;
   frame.buffers = count;
   frame.info = load_le<std::uint32_t>(descriptor(next_) + descriptor::kRxInfo);

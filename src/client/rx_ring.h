@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "client/mmio.h"
@@ -29,6 +30,14 @@ struct ReceivedFrame {
   std::uint32_t buffers = 0;
 };
 
+// A whole frame where the device has put it.
+struct FrameInPlace {
+  std::uint32_t length = 0;   // bytes
+  std::uint32_t buffers = 0;  // that it lies in
+  std::uint32_t status = 0;   // as written back with the last
+  std::optional<std::uint16_t> vlan;
+};
+
 class RxRing {
  public:
   // Takes ring and buffers from `arena`.
@@ -41,6 +50,12 @@ class RxRing {
 
   // The next whole frame, copied; its buffers go back to the device. nullopt if none is complete.
   [[nodiscard]] std::optional<ReceivedFrame> receive();
+
+  // The next whole frame without a copy: its pieces go into `parts`; of a frame in more buffers than `parts`
+  // has, `length` is 0. Good until pop(), which gives its buffers back - the device hears of that with every
+  // kRefill buffers, and by refill().
+  [[nodiscard]] std::optional<FrameInPlace> front(std::span<ConstBytes> parts) const;
+  void pop(const FrameInPlace& frame);
 
   // For benchmarks: up to `count` frames, untouched, their buffers given back; the tail is written for every
   // kRefill buffers. Returns how many frames ended.
@@ -75,6 +90,8 @@ class RxRing {
   [[nodiscard]] std::uint32_t after(std::uint32_t index) const {
     return index + 1 == options_.size ? 0 : index + 1;
   }
+  // Buffers of the next whole frame; 0 if it is not there yet.
+  [[nodiscard]] std::uint32_t complete() const;
   void arm(std::uint32_t index);
   // The descriptor at `index` is given back: the device may fill it again.
   void give_back();

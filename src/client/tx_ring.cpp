@@ -128,19 +128,34 @@ bool TxRing::send(std::span<const TxPiece> pieces, const TxOffload& offload, boo
 }
 
 bool TxRing::send(ConstBytes frame, const TxOffload& offload, bool more) {
+  return send(frame, {}, offload, more);
+}
+
+bool TxRing::send(ConstBytes head, std::span<const ConstBytes> rest, const TxOffload& offload, bool more) {
+  std::size_t length = head.size();
+  for (const ConstBytes part : rest) length += part.size();
   std::array<TxPiece, 64> pieces;
+  if (length > pieces.size() * kBuffer || room() < descriptors_for(static_cast<std::uint32_t>(length)))
+    return false;
   std::size_t count = 0;
-  const std::size_t needed = (frame.size() + kBuffer - 1) / kBuffer;
-  if (needed > pieces.size() || room() < needed + 1) return false;
   // Buffers go with the data descriptors, behind the context.
   std::uint32_t index = offload.needs_context() ? after(next_) : next_;
-  for (; !frame.empty(); index = after(index)) {
-    const ConstBytes part = frame.first(std::min<std::size_t>(frame.size(), kBuffer));
-    std::memcpy(&buffers_.bytes[std::size_t{index} * kBuffer], part.data(), part.size());
-    pieces[count++] = {buffer(index), static_cast<std::uint32_t>(part.size())};
-    frame = frame.subspan(part.size());
-  }
-  return send(std::span(pieces).first(count), offload, more);
+  const auto copy = [&](ConstBytes part) {
+    while (!part.empty()) {
+      if (count == 0 || pieces[count - 1].length == kBuffer) {
+        if (count != 0) index = after(index);
+        pieces[count++] = {buffer(index), 0};
+      }
+      std::uint32_t& filled = pieces[count - 1].length;
+      const std::size_t now = std::min<std::size_t>(part.size(), kBuffer - filled);
+      std::memcpy(&buffers_.bytes[std::size_t{index} * kBuffer + filled], part.data(), now);
+      filled += static_cast<std::uint32_t>(now);
+      part = part.subspan(now);
+    }
+  };
+  copy(head);
+  for (const ConstBytes part : rest) copy(part);
+  return send(std::span<const TxPiece>(pieces).first(count), offload, more);
 }
 
 void TxRing::ring_doorbell() {

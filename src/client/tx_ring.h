@@ -51,6 +51,13 @@ class TxRing {
   // Copies the frame into the ring's buffers; false if the ring has no room now. The doorbell rings at once
   // unless `more` follows.
   [[nodiscard]] bool send(ConstBytes frame, const TxOffload& offload = {}, bool more = false);
+  // The same of a frame in pieces, one behind the other.
+  [[nodiscard]] bool send(ConstBytes head, std::span<const ConstBytes> rest, const TxOffload& offload,
+                          bool more);
+  // Descriptors that a copied frame of `bytes` takes, its context included.
+  [[nodiscard]] static constexpr std::uint32_t descriptors_for(std::uint32_t bytes) {
+    return (bytes + kBuffer - 1) / kBuffer + 1;
+  }
   // The same without a copy.
   [[nodiscard]] bool send(std::span<const TxPiece> pieces, const TxOffload& offload = {}, bool more = false);
   void ring_doorbell();

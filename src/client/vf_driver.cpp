@@ -134,6 +134,19 @@ std::expected<void, VfError> VfDriver::add_mac(const MacAddress& mac) {
   return say(message);
 }
 
+std::expected<void, VfError> VfDriver::set_macs(std::span<const MacAddress> macs) {
+  // Index 0 ends the old list, 1 begins a new one.
+  const std::array<std::uint32_t, 3> none{ixgbevf::kMessageSetMacVlan};
+  if (macs.empty()) return say(none);
+  std::uint32_t index = 0;
+  for (const MacAddress& mac : macs) {
+    const std::array<std::uint32_t, 3> message{ixgbevf::kMessageSetMacVlan | ++index << kInfoShift,
+                                               low_word(mac), high_word(mac)};
+    if (const auto done = say(message); !done) return done;
+  }
+  return {};
+}
+
 std::expected<void, VfError> VfDriver::set_receive_mode(ReceiveMode mode) {
   const std::array<std::uint32_t, 2> message{ixgbevf::kMessageUpdateXcast, static_cast<std::uint32_t>(mode)};
   return say(message);

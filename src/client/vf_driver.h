@@ -50,6 +50,8 @@ class VfDriver {
   // At most 30 addresses, as their hash filter.
   [[nodiscard]] std::expected<void, VfError> set_multicast(std::span<const MacAddress> groups);
   [[nodiscard]] std::expected<void, VfError> add_mac(const MacAddress& mac);
+  // Exactly these besides the function's own, as ixgbevf writes its list of unicast addresses.
+  [[nodiscard]] std::expected<void, VfError> set_macs(std::span<const MacAddress> macs);
 
   // What the driver's watchdog finds: VFLINKS, and the clear-to-send flag that must stay in the mailbox.
   // not_cleared or reset_pending: the driver would reset the function now.
