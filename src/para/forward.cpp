@@ -65,6 +65,9 @@ bool Mux::take(Port& from, const vhost::Frame& frame) {
   if (has_tag(head)) return drop(from, load, SendDrop::tagged);
   if ((destination & kGroupBit) != 0) [[unlikely]] {
     if (is_reserved(destination)) return drop(from, load, SendDrop::reserved_address);
+    // Nobody speaks TCP to a group; one such frame would be copied to everybody at its full length.
+    if (frame.offload.segmentation != vhost::Segmentation::none)
+      return drop(from, load, SendDrop::segmentation_unsupported);
     const Mask others = members(from.options_.vlan) & ~(Mask{1} << from.index_);
     return send_outside(from, frame, load, others);
   }
@@ -95,7 +98,7 @@ void Mux::account(Port& from, const vhost::Frame& frame, const Load& load) {
   if (from.options_.limits.transmit != nullptr) from.options_.limits.transmit->charge(load, clock_.now());
 }
 
-// `copies`: the guests that get one too, once the frame has been sent outside or will never be.
+// `copies`: the guests that get one too, once the frame has been sent outside, or could be but for the link.
 bool Mux::send_outside(Port& from, const vhost::Frame& frame, const Load& load, Mask copies) {
   if (!turns_.may(from.index_)) {
     ++from.traffic_.waits_for_turn;
@@ -108,11 +111,11 @@ bool Mux::send_outside(Port& from, const vhost::Frame& frame, const Load& load, 
     turns_.wait(from.index_);
     return false;
   }
-  if (outcome == Uplink::Outcome::sent)
-    turns_.charge(from.index_, load.bytes);
-  else
-    drop(from, load, reason_of(outcome));
-  if (outcome == Uplink::Outcome::sent || copies != 0) account(from, frame, load);
+  const bool sent = outcome == Uplink::Outcome::sent;
+  if (!sent) drop(from, load, reason_of(outcome));
+  if (!sent && (outcome != Uplink::Outcome::down || copies == 0)) return true;
+  if (sent) turns_.charge(from.index_, load.bytes);
+  account(from, frame, load);
   deliver_copies(copies, frame, load);
   return true;
 }

@@ -5,7 +5,7 @@
 //   Mux mux(uplink, clock, {});
 //   Port& port = **mux.attach({.mac = ...});        // std::expected<Port*, AttachError>
 //   auto guest = VhostGuest::listen("/run/vm.sock", loop, port, {});
-//   while (running) { loop.run_once(...); while (mux.poll()) {} }
+//   while (running) loop.run_once(mux.poll() ? Duration::zero() : until(mux.next_deadline()));
 //
 // Addresses are what was assigned: a guest's frames carry its own as their source, and a frame for an address
 // that no guest has goes outside and nowhere else. Frames to a group go to everybody in the VLAN; each copy
@@ -54,7 +54,8 @@ class Mux {
   [[nodiscard]] std::expected<Port*, AttachError> attach(const PortOptions& options);
   void detach(Port& port);
 
-  // Takes what has arrived, and lets those go on that waited. True if there is more to do at once.
+  // Takes some of what has arrived, and gives a turn to each of those that waited. True if there is more to
+  // do at once. To be called after every turn of the loop, and when the uplink's function has interrupted.
   bool poll();
   // When poll() must be called at the latest though neither a guest nor the device says anything.
   [[nodiscard]] std::optional<Instant> next_deadline() const;

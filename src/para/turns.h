@@ -31,6 +31,7 @@ class Turns {
   // It has nothing to send any more.
   void leave(unsigned guest);
   [[nodiscard]] bool waiting() const { return count_ != 0; }
+  [[nodiscard]] unsigned count() const { return count_; }
   [[nodiscard]] bool waits(unsigned guest) const { return (members_ >> guest & 1) != 0; }
 
   // The one whose turn it is; nullopt if nobody waits.

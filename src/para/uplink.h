@@ -25,7 +25,7 @@ class Uplink {
   enum class Outcome : std::uint8_t {
     sent,  // after flush()
     busy,  // no room now; ready() says when to try again
-    down,
+    down,  // what follows is said of a frame whether the uplink is down or not
     too_long,
     segments_too_short,
     checksum_unsupported,

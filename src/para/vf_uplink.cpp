@@ -92,9 +92,9 @@ std::optional<Instant> VfUplink::deadline() const {
 }
 
 Uplink::Outcome VfUplink::send(const vhost::Frame& frame, std::uint16_t vlan) {
-  if (!up_) return Outcome::down;
   const auto request = tx_request(frame, vlan, options_.wire);
   if (!request) return request.error();
+  if (!up_) return Outcome::down;
   const std::uint32_t descriptors = TxRing::descriptors_for(frame.length);
   if (descriptors >= driver_.tx().size()) return Outcome::too_long;
   if (!has_room(descriptors)) {

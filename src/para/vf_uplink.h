@@ -5,7 +5,7 @@
 //
 // What the management software has to grant the function: trust, for more addresses than one (SET_MACVLAN)
 // and for all multicasts (UPDATE_XCAST_MODE) - a guest's driver never says which groups it listens to; and a
-// VLAN of its own only if no guest has one.
+// VLAN of its own only if no guest has one. Interrupts are the driver's, and its owner's to rearm.
 #pragma once
 
 #include <array>
@@ -50,7 +50,8 @@ class VfUplink final : public Uplink {
   // Control: these wait for the mailbox. Resets the function, opens its rings and asks for the guests'
   // addresses and VLANs; what was in the rings is lost. Also after check() has failed.
   [[nodiscard]] std::expected<void, client::VfError> start(std::span<const Station> guests);
-  // Other guests than before, while frames move. VLANs of guests that have gone are given up.
+  // Other guests than before, while frames move; for as long as the messages take, the function has some of
+  // the addresses only. VLANs of guests that have gone are given up.
   [[nodiscard]] std::expected<void, client::VfError> set_stations(std::span<const Station> guests);
   // Looks after the link, as a driver's watchdog does. An error: the function has to be started again.
   [[nodiscard]] std::expected<bool, client::VfError> check();

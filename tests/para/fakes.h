@@ -48,6 +48,7 @@ class FakeGuest final : public GuestLink {
       busy = !port_.take(whole(ring.front()));
       if (busy) break;
       moved = true;
+      if (endless) ring.push_back(ring.front());
       ring.pop_front();
     }
     port_.flush();
@@ -61,7 +62,7 @@ class FakeGuest final : public GuestLink {
   std::deque<Payload> ring;
   std::vector<Payload> received;
   unsigned buffers = 0, budget = 64;
-  bool busy = false;
+  bool busy = false, endless = false;
 
  private:
   Port& port_;

@@ -91,6 +91,20 @@ TEST_F(HostTest, WhatADeviceTakesForAnAttackDoesNotReachIt) {
   EXPECT_THAT(rig.wire().sent, testing::Contains(client::make_frame(spec)));
 }
 
+TEST_F(HostTest, AFrameToAGroupIsOneThatTheWireCouldCarry) {
+  start(3);
+  const MacAddress everybody{{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
+  auto spec = from_to(guest_mac(0), everybody);
+  spec.carries = client::Carries::tcp;
+  spec.payload = 20'000;
+  send(0, unfinished(spec, 1400));
+  EXPECT_EQ(traffic(0).send_drops[SendDrop::segmentation_unsupported], 1u);
+  send(0, client::make_frame(spec));
+  EXPECT_EQ(traffic(0).send_drops[SendDrop::too_long_for_wire], 1u);
+  EXPECT_FALSE(receive(1));
+  EXPECT_EQ(traffic(0).sent_frames, 0u);
+}
+
 // Any frame with any virtio header.
 class Storm : public HostTest {
  public:

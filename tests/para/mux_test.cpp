@@ -135,6 +135,19 @@ TEST(Mux, WithPatienceItHoldsThemUpOnce) {
   EXPECT_TRUE(bed.guests[0]->ring.empty());
 }
 
+TEST(Mux, FramesThatAreDroppedAsFastAsTheyComeDoNotKeepTheSwitch) {
+  Bed bed(2);
+  bed.guests[0]->endless = true;
+  bed.send(0, kOut);
+  bed.guests[0]->poll();  // no room
+  bed.uplink.down = true;
+  EXPECT_TRUE(bed.mux.poll());
+  bed.guests[1]->buffers = 1;
+  bed.uplink.arriving.push_back(bed.frame(kOut, mac(1)));
+  EXPECT_TRUE(bed.mux.poll());
+  EXPECT_EQ(bed.guests[1]->received.size(), 1u);
+}
+
 // A second in which some have no end of frames, and the uplink has room for some of them now and then.
 TEST(Mux, FloodsDoNotStarveTheOthers) {
   Bed bed(5);
