@@ -53,6 +53,7 @@ std::expected<Port*, AttachError> Mux::attach(const PortOptions& options) {
 
 void Mux::detach(Port& port) {
   port.connect(nullptr);
+  forget_waits(port);
   table_.erase(station(port.options_.mac.bits(), port.options_.vlan));
   attached_ &= ~(Mask{1} << port.index_);
   dirty_ &= ~(Mask{1} << port.index_);

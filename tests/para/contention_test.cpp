@@ -71,6 +71,12 @@ TEST_F(ContentionTest, ADeviceThatIsStuckHoldsNobodyUpForLong) {
   device_runs = true;
   turn(3);
   expect_uplink_works(0);
+
+  const auto dropped = traffic(0).send_drops.total();
+  device_runs = false;
+  fill(0, frame_of(0, 500));
+  turn(5);
+  EXPECT_EQ(traffic(0).send_drops.total(), dropped) << "a full ring is waited for again";
 }
 
 TEST_F(ContentionTest, AFloodFromOutsideForOneGuestFillsNobodyElsesBuffers) {

@@ -67,6 +67,17 @@ TEST(Mux, AFullUplinkLetsGuestsWaitInTheirRings) {
   EXPECT_EQ(bed.ports[0]->traffic().send_drops.total(), 0u);
 }
 
+TEST(Mux, AGuestThatIsTakenAwayWhileItWaitsIsForgotten) {
+  Bed bed(3);
+  for (unsigned guest = 0; guest < 3; ++guest) bed.send(guest, kOut);
+  bed.run();
+  bed.guests.erase(bed.guests.begin() + 1);
+  bed.mux.detach(*bed.ports[1]);
+  bed.uplink.room = 10;
+  bed.run();
+  EXPECT_EQ(bed.uplink.sent.size(), 2u);
+}
+
 TEST(Mux, AnUplinkThatIsDownHoldsNobodyUp) {
   Bed bed(2);
   bed.guests[1]->buffers = 10;
