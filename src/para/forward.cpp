@@ -77,10 +77,13 @@ bool Mux::take(Port& from, const vhost::Frame& frame) {
   return send_to_guest(from, *ports_[guest], frame, load);
 }
 
-Mux::Verdict Mux::judge(Port& from, const Load& load) {
+Instant Mux::instant_for(const Policer* limit) const {
+  return limit != nullptr ? clock_.now() : Instant{};
+}
+
+Mux::Verdict Mux::judge(Port& from, const Load& load, Instant now) {
   Policer* const limit = from.options_.limits.transmit;
   if (limit == nullptr) return Verdict::pass;
-  const Instant now = clock_.now();
   if (limit->allows(load, now)) return Verdict::pass;
   if (from.options_.limits.over_transmit == OverLimit::wait)
     if (const auto at = limit->when(load, now)) {
@@ -92,10 +95,10 @@ Mux::Verdict Mux::judge(Port& from, const Load& load) {
   return Verdict::dropped;
 }
 
-void Mux::account(Port& from, const vhost::Frame& frame, const Load& load) {
+void Mux::account(Port& from, const vhost::Frame& frame, const Load& load, Instant now) {
   ++from.traffic_.sent_frames;
   from.traffic_.sent_bytes += frame.length;
-  if (from.options_.limits.transmit != nullptr) from.options_.limits.transmit->charge(load, clock_.now());
+  if (from.options_.limits.transmit != nullptr) from.options_.limits.transmit->charge(load, now);
 }
 
 // `copies`: the guests that get one too, once the frame has been sent outside, or could be but for the link.
@@ -104,7 +107,9 @@ bool Mux::send_outside(Port& from, const vhost::Frame& frame, const Load& load, 
     ++from.traffic_.waits_for_turn;
     return false;
   }
-  if (const Verdict verdict = judge(from, load); verdict != Verdict::pass) return verdict == Verdict::dropped;
+  const Instant now = instant_for(from.options_.limits.transmit);
+  if (const Verdict verdict = judge(from, load, now); verdict != Verdict::pass)
+    return verdict == Verdict::dropped;
   const Uplink::Outcome outcome = uplink_.send(frame, from.options_.vlan);
   if (outcome == Uplink::Outcome::busy) {
     ++from.traffic_.waits_for_turn;
@@ -115,20 +120,22 @@ bool Mux::send_outside(Port& from, const vhost::Frame& frame, const Load& load, 
   if (!sent) drop(from, load, reason_of(outcome));
   if (!sent && (outcome != Uplink::Outcome::down || copies == 0)) return true;
   if (sent) turns_.charge(from.index_, load.bytes);
-  account(from, frame, load);
+  account(from, frame, load, now);
   deliver_copies(copies, frame, load);
   return true;
 }
 
 bool Mux::send_to_guest(Port& from, Port& to, const vhost::Frame& frame, const Load& load) {
-  if (const Verdict verdict = judge(from, load); verdict != Verdict::pass) return verdict == Verdict::dropped;
+  const Instant now = instant_for(from.options_.limits.transmit);
+  if (const Verdict verdict = judge(from, load, now); verdict != Verdict::pass)
+    return verdict == Verdict::dropped;
   const bool may_wait = options_.patience > Duration::zero() && !to.stalled_;
   if (deliver(to, frame, load, may_wait) == vhost::Delivery::busy) {
     ++from.traffic_.waits_for_guest;
     wait(from, Port::Wait::For::guest, clock_.now() + options_.patience, to.index_);
     return false;
   }
-  account(from, frame, load);
+  account(from, frame, load, now);
   turns_.charge(from.index_, load.bytes);
   return true;
 }
@@ -143,7 +150,7 @@ vhost::Delivery Mux::deliver(Port& to, const vhost::Frame& frame, const Load& lo
   };
   if (!to.up()) return drop_for(ReceiveDrop::not_connected);
   Policer* const limit = to.options_.limits.receive;
-  const Instant now = limit != nullptr ? clock_.now() : Instant{};
+  const Instant now = instant_for(limit);
   if (limit != nullptr && !limit->allows(load, now)) return drop_for(ReceiveDrop::over_limit);
   const vhost::Delivery delivery = to.link_->send(frame);
   if (delivery == vhost::Delivery::busy)

@@ -74,8 +74,10 @@ class Mux {
   [[nodiscard]] bool send_to_guest(Port& from, Port& to, const vhost::Frame& frame, const Load& load);
   // Its limit covers the frame, or it has been dropped, or it waits.
   enum class Verdict : std::uint8_t { pass, dropped, wait };
-  [[nodiscard]] Verdict judge(Port& from, const Load& load);
-  void account(Port& from, const vhost::Frame& frame, const Load& load);
+  [[nodiscard]] Verdict judge(Port& from, const Load& load, Instant now);
+  void account(Port& from, const vhost::Frame& frame, const Load& load, Instant now);
+  // Whoever has no limit does not pay for reading the clock.
+  [[nodiscard]] Instant instant_for(const Policer* limit) const;
   // Takes the frame and counts why it goes nowhere.
   bool drop(Port& from, const Load& load, SendDrop reason);
 
