@@ -116,7 +116,7 @@ void HostPart::report(const host::Fault& fault) {
   // The management host records what its own IOMMU refuses.
   if (options_.management) return;
   const auto slot = std::ranges::find_if(
-      slots_, [&](const auto& one) { return one->requester() && *one->requester() == fault.rid.bdf; });
+      slots_, [&](const auto& one) { return one->requester() && *one->requester() == fault.rid; });
   if (slot == slots_.end()) return;
   // Without the component: there is but one here.
   const auto table = fault.reason.rfind('/');

@@ -169,7 +169,7 @@ void Service::take_fault(const host::Fault& fault) {
   std::optional<VfId> vf;
   for (std::uint16_t nic = 0; nic < inventory_.nics.size(); ++nic)
     for (std::uint16_t i = 0; i < inventory_.nics[nic].vfs && !vf; ++i)
-      if (inventory_.nics[nic].vf_bdf(i) == fault.rid.bdf) vf = VfId{nic, i};
+      if (inventory_.nics[nic].vf_bdf(i) == fault.rid) vf = VfId{nic, i};
   const std::string text = fault.reason + access_text(fault.access, fault.address);
   if (vf) return report_vf(Kind::fault, *vf, text);
   report({.kind = Kind::fault, .vf = {}, .text = pcie::to_string(fault.rid) + ": " + text});

@@ -54,6 +54,9 @@ struct Sbdf {
   [[nodiscard]] constexpr std::uint8_t bus() const { return bdf.bus(); }
   [[nodiscard]] constexpr std::uint8_t devfn() const { return bdf.devfn(); }
   constexpr auto operator<=>(const Sbdf&) const = default;
+  constexpr bool operator==(const Sbdf&) const = default;
+  // Equal numbers in different segments are different functions: the comparison needs both.
+  friend bool operator==(const Sbdf&, Bdf) = delete;
 };
 
 // Requester ID, made unique over the whole rack by the segment.

@@ -79,7 +79,7 @@ class SlotTest : public testing::Test {
 
 TEST_F(SlotTest, GivesTheVfTheGuestsMemoryAtItsOwnAddresses) {
   attached_with_vf();
-  const pcie::Bdf rid(7, 1, 2);
+  const pcie::Sbdf rid = pcie::Bdf(7, 1, 2);
   EXPECT_EQ(slot->requester(), rid);
   ASSERT_TRUE(bridge.attached.contains(rid));
   const auto& mappings = bridge.domains.at(bridge.attached.at(rid));

@@ -45,8 +45,7 @@ void dma_of_vf(const Inventory& inventory, const Plan& plan, VfId vf, std::set<A
 void stores_of_host(const Inventory& inventory, const Plan& plan, std::uint16_t ntb, std::set<Access>& open) {
   for (const auto& [lut, entry] : plan.luts) {
     if (lut.ntb != ntb || lut.direction != Direction::inbound) continue;
-    const auto proxy =
-        pcie::Bdf(static_cast<std::uint16_t>(inventory.ntbs[ntb].bdf.bus() << 8 | entry.proxy));
+    const pcie::Sbdf proxy = inventory.ntbs[ntb].bdf.later(entry.proxy);
     for (const auto& [id, space] : plan.domains) {
       if (space.rid != proxy) continue;
       for (const auto& [wid, window] : plan.windows)

@@ -147,7 +147,7 @@ TEST(Plan, ARemoteVfGetsItsWindowsEntriesAndSpaces) {
   EXPECT_EQ(made->windows.at({1, Direction::inbound, 2}).to, nic.registers_of(3));
   EXPECT_EQ(made->windows.at({1, Direction::inbound, 3}).to, nic.msix_of(3));
   const IoSpace& cpu = made->domains.at({DomainId::Kind::host, 1, 0});
-  EXPECT_EQ(cpu.rid, pcie::Bdf(ntb.bdf.bus(), 1, 0));
+  EXPECT_EQ(cpu.rid, ntb.bdf.later(pcie::Bdf(0, 1, 0).bits));
   ASSERT_EQ(cpu.mappings.size(), 2u);
   EXPECT_EQ(cpu.mappings.at(Iova(nic.registers_of(3).bits())),
             (Mapping{nic.registers_of(3), 0x4000, pcie::kReadWrite}));

@@ -120,7 +120,7 @@ TEST_F(ServiceTest, BringsAFabricUpAndAssignsWhatWasGranted) {
   EXPECT_TRUE(slot(1, 0).assignment() && slot(1, 1).assignment() && slot(2, 0).assignment());
   EXPECT_FALSE(slot(2, 1).assignment().has_value());
   EXPECT_EQ(slot(1, 1).assignment()->mac, grant(1, 1, 1).mac);
-  EXPECT_EQ(slot(1, 1).requester(), pcie::Bdf(parts[0]->ntb()->bdf.bus(), 1, 1));
+  EXPECT_EQ(slot(1, 1).requester(), parts[0]->ntb()->bdf.later(pcie::Bdf(0, 1, 1).bits));
   for (std::uint16_t vf = 0; vf < 4; ++vf) EXPECT_TRUE(rack.nic.enabled(vf));
   EXPECT_FALSE(rack.nic.enabled(4));
   EXPECT_EQ(rack.ntbs[0]->reg(spec::ntb::kLink), 1u);
@@ -381,15 +381,20 @@ TEST_F(ServiceTest, AFaultIsToldWithVfGuestAddressAndTable) {
   // The management host's own IOMMU did.
   const pcie::Sbdf vf = service->inventory().nics[0].vf_bdf(0);
   rack.mh.tell(host::Fault{vf, 0x12'0000'0000, pcie::Access::read, "mh/iommu/DMA remapping: not mapped"});
+  // The same number in another segment is somebody else.
+  const pcie::Sbdf other(pcie::HostSegment{1}, vf.bdf);
+  rack.mh.tell(host::Fault{other, 0x6000, pcie::Access::read, "mh/iommu1/DMA remapping: not mapped"});
   // The NIC says what the VF did.
   rack.nic.set_bit(spec::pf::kFaultPending, 0, true);
   rack.nic.interrupt();
   settle();
   const std::string who = "vm-a (VF 0 of NIC 0, ch1): ";
   EXPECT_THAT(told(events, Kind::fault),
-              testing::UnorderedElementsAre(who + "ch1/iommu/DMA remapping: not mapped (write at 0x5000)",
-                                            who + "mh/iommu/DMA remapping: not mapped (read at 0x1200000000)",
-                                            testing::StartsWith(who + "NIC: ")));
+              testing::UnorderedElementsAre(
+                  who + "ch1/iommu/DMA remapping: not mapped (write at 0x5000)",
+                  who + "mh/iommu/DMA remapping: not mapped (read at 0x1200000000)",
+                  ": " + pcie::to_string(other) + ": mh/iommu1/DMA remapping: not mapped (read at 0x6000)",
+                  testing::StartsWith(who + "NIC: ")));
 }
 
 TEST_F(ServiceTest, HardwareThatDiffersIsMendedAfterARestart) {
