@@ -81,6 +81,7 @@ void GuestMemory::with_space(WithSpace then) {
     const auto* created = result ? std::get_if<host::DomainCreated>(&*result) : nullptr;
     if (created != nullptr) space_ = created->domain;
     for (auto& waiting : std::exchange(awaiting_space_, {})) waiting(space_);
+    settle();  // a close may have waited for nothing else
   });
 }
 

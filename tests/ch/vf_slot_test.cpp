@@ -320,6 +320,27 @@ TEST_F(SlotTest, AnswersAfterTheSlotIsGoneFindNobody) {
   EXPECT_TRUE(bridge.pins.empty());  // what was pinned is not lost with its slot
 }
 
+// The VF is taken and the guest goes before the host has made the I/O space that was asked for first.
+TEST(Slot, ADetachEndsThoughAnAttachStillWaitedForItsSpace) {
+  fakes::FakeHost bridge;
+  SlotHost host{.bridge = bridge,
+                .registers = BusAddr(0),
+                .bus = pcie::Bdf(7, 0, 0),
+                .send = [](const control::Message&) {},
+                .on_assigned = {}};
+  const auto slot = VfSlot::make(host, 0);
+  bridge.hold = true;
+  slot->assign({.requester = 8, .mac = {}});
+  EXPECT_TRUE(slot->attach());
+  slot->set_bus_master(true);
+  slot->revoke();
+  bool gone = false;
+  slot->detach([&] { gone = true; });
+  bridge.release();
+  EXPECT_TRUE(gone);
+  EXPECT_TRUE(bridge.attached.empty() && bridge.domains.empty());
+}
+
 // Whatever a guest and a management host do, in whatever order the host answers: a guest that is gone has
 // left nothing, and no VF reaches memory whose guest is leaving without being quiesced.
 TEST(SlotProperty, NothingOfAGuestIsLeft) {
