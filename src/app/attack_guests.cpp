@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -142,17 +141,8 @@ int attack_guests(const machine::Rack& rack, const AttackOptions& options, const
     common.log.error("there is no attack {} that a guest can make", attacks.error());
     return kBadInput;
   }
-  const auto assets = lab::load_assets(options.assets);
-  if (!assets) {
-    common.log.error("{}", assets.error());
-    return kBadInput;
-  }
-  std::error_code error;
-  std::filesystem::create_directories(options.out, error);
-  if (error) {
-    common.log.error("{}: {}", options.out, error.message());
-    return kBadInput;
-  }
+  const auto assets = assets_and_folder(options.assets, options.out, common);
+  if (!assets) return kBadInput;
   auto runner = machine::Runner::start(
       rack,
       {.program = "/proc/self/exe", .log_level = "info", .management_log = options.out + "/management.log"},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "lab/qemu.h"
 #include "machine/rack_file.h"
 
 namespace ladon::app {
@@ -27,6 +28,11 @@ void print_mistakes(const std::vector<machine::RackError>& mistakes, const Commo
 // The rack may run: the audit of its plan has no finding that the file does not accept. Otherwise what would
 // be reachable is printed, and the status with which the command ends.
 [[nodiscard]] std::optional<int> refused_by_audit(const machine::Rack& rack, const Common& common);
+
+// What real guests start from, with the folder for what is written about them made; nothing after the mistake
+// was printed.
+[[nodiscard]] std::optional<lab::Assets> assets_and_folder(const std::string& assets, const std::string& out,
+                                                           const Common& common);
 
 struct UpOptions {
   std::string rack, assets = "build/assets";

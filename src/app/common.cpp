@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "app/commands.h"
 #include "app/signals.h"
@@ -29,6 +31,20 @@ std::optional<machine::Rack> read_rack(const std::string& path, const Common& co
   auto rack = machine::load_rack(path);
   if (rack) return std::move(*rack);
   print_mistakes(rack.error(), common);
+  return std::nullopt;
+}
+
+std::optional<lab::Assets> assets_and_folder(const std::string& assets, const std::string& out,
+                                             const Common& common) {
+  auto loaded = lab::load_assets(assets);
+  if (!loaded) {
+    common.log.error("{}", loaded.error());
+    return std::nullopt;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  if (!error) return std::move(*loaded);
+  common.log.error("{}: {}", out, error.message());
   return std::nullopt;
 }
 

@@ -3,9 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
-#include <system_error>
 
 #include "app/commands.h"
 #include "app/console.h"
@@ -138,17 +136,8 @@ int demo(const DemoOptions& options, const Common& common) {
   const auto rack = read_rack(options.rack, common);
   if (!rack) return kBadInput;
   if (const auto status = refused_by_audit(*rack, common)) return *status;
-  const auto assets = lab::load_assets(options.assets);
-  if (!assets) {
-    common.log.error("{}", assets.error());
-    return kBadInput;
-  }
-  std::error_code error;
-  std::filesystem::create_directories(options.out, error);
-  if (error) {
-    common.log.error("{}: {}", options.out, error.message());
-    return kBadInput;
-  }
+  const auto assets = assets_and_folder(options.assets, options.out, common);
+  if (!assets) return kBadInput;
   const StopSignals signals;
   progress.step(fmt::format("bringing up {}", rack->name));
   auto runner =
