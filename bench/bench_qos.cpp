@@ -10,17 +10,17 @@
 #include <vector>
 
 #include "client/frames.h"
-#include "nic/qos/level.h"
-#include "nic/qos/limiter.h"
-#include "nic/qos/link.h"
-#include "nic/qos/partitions.h"
-#include "nic/qos/scheduler.h"
 #include "nic/rig.h"
+#include "qos/level.h"
+#include "qos/limiter.h"
+#include "qos/link.h"
+#include "qos/partitions.h"
+#include "qos/scheduler.h"
 
 namespace ladon::bench {
 namespace {
 
-namespace qos = nic::qos;
+namespace qos = qos;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 

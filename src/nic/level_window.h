@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "nic/qos/level.h"
+#include "qos/level.h"
 #include "spec/pf.h"
 
 namespace ladon::nic {

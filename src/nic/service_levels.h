@@ -8,10 +8,10 @@
 
 #include "base/time.h"
 #include "nic/options.h"
-#include "nic/qos/level.h"
-#include "nic/qos/limiter.h"
-#include "nic/qos/partitions.h"
-#include "nic/qos/scheduler.h"
+#include "qos/level.h"
+#include "qos/limiter.h"
+#include "qos/partitions.h"
+#include "qos/scheduler.h"
 
 namespace ladon::nic {
 

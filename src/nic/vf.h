@@ -13,9 +13,6 @@
 #include "nic/fault.h"
 #include "nic/interrupts.h"
 #include "nic/mailbox.h"
-#include "nic/qos/limiter.h"
-#include "nic/qos/offload_contexts.h"
-#include "nic/qos/partitions.h"
 #include "nic/rss.h"
 #include "nic/rx_queue.h"
 #include "nic/rx_store.h"
@@ -23,6 +20,9 @@
 #include "pcie/config_space.h"
 #include "pcie/function.h"
 #include "pcie/msix.h"
+#include "qos/limiter.h"
+#include "qos/offload_contexts.h"
+#include "qos/partitions.h"
 
 namespace ladon::nic {
 

@@ -83,7 +83,7 @@ inline constexpr std::uint32_t kVfRefusedRate = 0xA8,  // RO: received frames ab
 inline constexpr std::uint32_t kLevel = 0x5000, kLevelSize = 0x80;
 inline constexpr std::uint32_t kLevelCommand = 0x00;  // W: [5:0] VF, with one of
 inline constexpr std::uint32_t kLevelLoad = 1u << 8, kLevelApply = 1u << 9;
-inline constexpr std::uint32_t kLevelResult = 0x04;  // RO: nic::qos::LevelError of the last command
+inline constexpr std::uint32_t kLevelResult = 0x04;  // RO: qos::LevelError of the last command
 inline constexpr std::uint32_t kLevelWanted = 0x08,
                                kLevelLeft = 0x0C;  // RO: of a refusal, in the field's units
 // Fields, RW. Of each rate: guaranteed, maximum, burst.

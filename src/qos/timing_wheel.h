@@ -10,7 +10,7 @@
 
 #include "base/time.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 class TimingWheel {
  public:
@@ -65,4 +65,4 @@ class TimingWheel {
   std::uint64_t summary_ = 0;  // bit i: occupied_[i] is not zero
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,13 +1,13 @@
-#include "nic/qos/meter.h"
+#include "qos/meter.h"
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
 
 #include <vector>
 
-#include "nic/qos/limiter.h"
+#include "qos/limiter.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 namespace {
 
 using std::chrono::hours;
@@ -189,4 +189,4 @@ TEST(Cost, GrowsWithBytesDescriptorsAndChecksums) {
 }
 
 }  // namespace
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,10 +1,10 @@
-#include "nic/qos/level.h"
+#include "qos/level.h"
 
 #include <gmock/gmock.h>
 
-#include "nic/qos/offload_contexts.h"
+#include "qos/offload_contexts.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 namespace {
 
 constexpr std::uint64_t kGigabit = 1'000'000'000;
@@ -115,4 +115,4 @@ TEST(OffloadContexts, WaitWhileFramesFillThePartition) {
 }
 
 }  // namespace
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -6,11 +6,11 @@
 #include <optional>
 #include <string_view>
 
-#include "nic/qos/limiter.h"
-#include "nic/qos/partitions.h"
-#include "nic/qos/scheduler.h"
+#include "qos/limiter.h"
+#include "qos/partitions.h"
+#include "qos/scheduler.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 // A rate in units a second, and the burst in which it may come. Of bits: the burst is in bytes; of packets
 // and cost: in those. The burst belongs to each of the two rates.
@@ -81,4 +81,4 @@ struct LevelRefusal {
 [[nodiscard]] Share transmit_share(const ServiceLevel& level);
 [[nodiscard]] Share receive_share(const ServiceLevel& level);
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

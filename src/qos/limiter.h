@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "nic/qos/meter.h"
+#include "qos/meter.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 // Bytes are metered in bits, so that rates are those of the wire.
 enum class Measure : std::uint8_t { bits, packets, cost, count_ };
@@ -83,4 +83,4 @@ class Limiter {
   std::uint32_t used_ = 0;  // bit i: measure i is limited
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

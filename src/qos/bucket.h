@@ -8,7 +8,7 @@
 
 #include "base/time.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 class Bucket {
  public:
@@ -66,4 +66,4 @@ class Bucket {
   std::int64_t capacity_ = 0, tokens_ = 0;
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,10 +1,10 @@
-#include "nic/qos/timing_wheel.h"
+#include "qos/timing_wheel.h"
 
 #include <algorithm>
 #include <bit>
 #include <utility>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 void TimingWheel::add(std::uint16_t id, Instant due) {
   const Duration::rep at = due.time_since_epoch().count();
@@ -79,4 +79,4 @@ std::optional<Instant> TimingWheel::next() const {
   return Instant(Duration((tick_ + 1 + *ahead) << kSlotBits));
 }
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

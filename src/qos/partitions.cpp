@@ -1,6 +1,6 @@
-#include "nic/qos/partitions.h"
+#include "qos/partitions.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 bool Partitions::resize(std::uint16_t i, const PartitionSize& size) {
   if (size.most < size.guaranteed || size.guaranteed > available(i)) return false;
@@ -55,4 +55,4 @@ void Partitions::settle() {
   }
 }
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

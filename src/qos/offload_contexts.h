@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "nic/qos/partitions.h"
+#include "qos/partitions.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 enum class ContextKind : std::uint8_t { segmentation, coalescing };
 
@@ -53,4 +53,4 @@ class OffloadContexts {
   std::uint32_t used_[2] = {0, 0};
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

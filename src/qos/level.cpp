@@ -1,8 +1,8 @@
-#include "nic/qos/level.h"
+#include "qos/level.h"
 
 #include <algorithm>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 namespace {
 
@@ -152,4 +152,4 @@ std::string_view name(LevelError error) {
   return "?";
 }
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 // In bytes. A partition with `most` 0 does not exist.
 struct PartitionSize {
@@ -109,4 +109,4 @@ class Partitions {
   std::vector<Partition> partitions_;
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

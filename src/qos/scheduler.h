@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "base/time.h"
-#include "nic/qos/bucket.h"
-#include "nic/qos/flow_list.h"
-#include "nic/qos/timing_wheel.h"
+#include "qos/bucket.h"
+#include "qos/flow_list.h"
+#include "qos/timing_wheel.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 inline constexpr std::uint8_t kPriorities = 8;
 inline constexpr std::uint16_t kMostWeight = 100;
@@ -108,4 +108,4 @@ class Scheduler {
   TimingWheel wheel_;
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

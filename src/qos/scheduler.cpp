@@ -1,9 +1,9 @@
-#include "nic/qos/scheduler.h"
+#include "qos/scheduler.h"
 
 #include <algorithm>
 #include <bit>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 namespace {
 
@@ -223,4 +223,4 @@ std::optional<Instant> Scheduler::deadline(Instant now) const {
   return first ? std::min(*first, std::max(covered, now)) : std::max(covered, now);
 }
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,13 +1,13 @@
-#include "nic/qos/scheduler.h"
+#include "qos/scheduler.h"
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
 
 #include <random>
 
-#include "nic/qos/link.h"
+#include "qos/link.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 namespace {
 
 using std::chrono::milliseconds;
@@ -269,4 +269,4 @@ RC_GTEST_PROP(Scheduler, NamesOnlyThoseWhoHaveSomething, ()) {
 }
 
 }  // namespace
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,4 +1,4 @@
-#include "nic/qos/partitions.h"
+#include "qos/partitions.h"
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
@@ -6,7 +6,7 @@
 #include <array>
 #include <deque>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 namespace {
 
 TEST(Partitions, AreNeverOvercommitted) {
@@ -192,4 +192,4 @@ RC_GTEST_PROP(Partitions, ADemandIsMetInBoundedTime, ()) {
 }
 
 }  // namespace
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 inline constexpr std::uint16_t kNoFlow = 0xFFFF;
 
@@ -39,4 +39,4 @@ class FlowList {
   std::uint16_t first_ = kNoFlow, last_ = kNoFlow;
 };
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -1,11 +1,11 @@
-#include "nic/qos/timing_wheel.h"
+#include "qos/timing_wheel.h"
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
 
 #include <map>
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -83,4 +83,4 @@ TEST(TimingWheel, WhoExpiresMayWaitAgain) {
 }
 
 }  // namespace
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

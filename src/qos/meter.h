@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "base/time.h"
-#include "nic/qos/bucket.h"
+#include "qos/bucket.h"
 
-namespace ladon::nic::qos {
+namespace ladon::qos {
 
 enum class Colour : std::uint8_t { green, yellow, red };
 
@@ -55,4 +55,4 @@ class Meter {
 // So that a thousand of them stay in the first-level cache's neighbourhood: one line each.
 static_assert(sizeof(Meter) <= 64);
 
-}  // namespace ladon::nic::qos
+}  // namespace ladon::qos

@@ -6,9 +6,9 @@
 #include <functional>
 #include <vector>
 
-#include "nic/qos/scheduler.h"
+#include "qos/scheduler.h"
 
-namespace ladon::nic::qos::testing {
+namespace ladon::qos::testing {
 
 class Link {
  public:
@@ -67,4 +67,4 @@ class Link {
   NextFrame next_frame_;
 };
 
-}  // namespace ladon::nic::qos::testing
+}  // namespace ladon::qos::testing
