@@ -152,7 +152,7 @@ int demo(const DemoOptions& options, const Common& common) {
     return kFinding;
   }
   lab::Report report{.rack = rack->name, .accelerator = assets->accelerator};
-  if (auto ready = (*runner)->wait_assigned(std::chrono::seconds(10)); !ready) {
+  if (auto ready = (*runner)->wait_assigned(); !ready) {
     report.failures.push_back(ready.error());
   } else {
     run_guests(**runner, *assets, options, signals, progress, report);

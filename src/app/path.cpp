@@ -117,7 +117,7 @@ int path(const PathOptions& options, const Common& common) {
     common.log.error("{}", runner.error());
     return kFinding;
   }
-  if (auto ready = (*runner)->wait_assigned(std::chrono::seconds(10)); !ready) {
+  if (auto ready = (*runner)->wait_assigned(); !ready) {
     common.log.error("{}", ready.error());
     return kFinding;
   }

@@ -131,9 +131,10 @@ void BridgeServer::take(const std::shared_ptr<Connection>& connection, Message m
 
 void BridgeServer::send(Connection& connection, const Message& message) {
   if (connection.closing) return;
+  // An event can be missed, an answer cannot.
+  if (std::holds_alternative<EventMessage>(message) && connection.outbox.size() >= kMaxEvents)
+    return refusals_.add(ServerRefusal::event_dropped);
   if (connection.outbox.size() >= kMaxOutbox) {
-    // An event can be missed, an answer cannot.
-    if (std::holds_alternative<EventMessage>(message)) return refusals_.add(ServerRefusal::event_dropped);
     refusals_.add(ServerRefusal::too_many);
     connection.closing = true;
     return;

@@ -31,7 +31,9 @@ enum class ServerRefusal : std::uint8_t {
 
 class BridgeServer {
  public:
-  static constexpr std::size_t kMaxConnections = 8, kMaxOutbox = 1024, kMaxBatch = 64;
+  static constexpr std::size_t kMaxConnections = 8, kMaxBatch = 64;
+  // Messages that a client has not read. Events leave room for the answers to all it may have asked.
+  static constexpr std::size_t kMaxOutbox = 1024, kMaxEvents = kMaxOutbox - kMaxOpen;
 
   // Listens at `path` (an existing socket file there is replaced; mode 0600). `served` outlives the server,
   // which takes its events.

@@ -22,7 +22,9 @@ inline constexpr std::uint32_t kCodecMagic = 0x5242'484C;  // "LHBR"
 inline constexpr std::uint16_t kCodecVersion = 2;
 inline constexpr std::size_t kHeaderSize = 24;
 inline constexpr std::size_t kMaxMessage = kHeaderSize + 64 + kMaxBulk;  // bytes
-inline constexpr std::size_t kMaxReason = 256;                           // bytes of Fault::reason
+// Requests that a client leaves unanswered at a time; what it asks beyond them waits at its side.
+inline constexpr std::size_t kMaxOpen = 256;
+inline constexpr std::size_t kMaxReason = 256;  // bytes of Fault::reason
 
 // The client's first message: it takes the host over with this epoch.
 struct Hello {

@@ -70,7 +70,7 @@ void SocketBridge::submit(Request request, Reply reply) {
 }
 
 void SocketBridge::on_writable() {
-  while (connected() && !outbox_.empty()) {
+  while (connected() && wants_write()) {
     const Outgoing& next = outbox_.front();
     switch (detail::send_packet(socket_.get(), next.bytes, next.fd.get())) {
       case detail::SocketStatus::done:
@@ -107,6 +107,7 @@ void SocketBridge::take(Message message) {
     auto open = open_.extract(response->id);
     if (!open) return disconnect();
     open.mapped()(std::move(response->result));
+    on_writable();
   } else if (const auto* event = std::get_if<EventMessage>(&message)) {
     if (listener_) listener_(event->event);
   } else {

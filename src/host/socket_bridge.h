@@ -33,7 +33,7 @@ class SocketBridge final : public HostBridge {
 
   [[nodiscard]] int fd() const { return socket_.get(); }  // -1 once disconnected
   [[nodiscard]] bool connected() const { return static_cast<bool>(socket_); }
-  [[nodiscard]] bool wants_write() const { return !outbox_.empty(); }
+  [[nodiscard]] bool wants_write() const { return !outbox_.empty() && asked() < kMaxOpen; }
   // Takes what has arrived: calls replies and the listener. They may submit.
   void on_readable();
   void on_writable();
@@ -44,6 +44,8 @@ class SocketBridge final : public HostBridge {
  private:
   SocketBridge(FileDescriptor socket, Epoch epoch) : socket_(std::move(socket)), epoch_(epoch) {}
   bool receive_one();
+  // Requests that the host has and has not answered.
+  [[nodiscard]] std::size_t asked() const { return open_.size() - outbox_.size(); }
   void take(Message message);
   // Every open request is answered with Error::disconnected.
   void disconnect();

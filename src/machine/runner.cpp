@@ -70,8 +70,10 @@ std::expected<void, std::string> Runner::keep_managed() {
   return start_management();
 }
 
-std::expected<void, std::string> Runner::wait_assigned(Duration timeout) {
-  const Instant deadline = clock_.now() + timeout;
+std::expected<void, std::string> Runner::wait_assigned() {
+  // Some 20 steps a guest, each on disk before it is taken.
+  constexpr Duration kSetUp = std::chrono::seconds(10), kGuest = std::chrono::milliseconds(100);
+  const Instant deadline = clock_.now() + kSetUp + kGuest * machine_->guests().size();
   while (!on_engine([](Machine& machine) { return machine.all_assigned(); })) {
     if (management_ && management_->poll())
       return std::unexpected("the management host's program has ended; see its messages above");

@@ -36,8 +36,9 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Until every guest's slot has its VF; the error says who waits for what.
-  [[nodiscard]] std::expected<void, std::string> wait_assigned(Duration timeout);
+  // Until every guest's slot has its VF: ten seconds, and the more the more guests there are. The error is a
+  // sentence.
+  [[nodiscard]] std::expected<void, std::string> wait_assigned();
   // Starts the management host's program again if it has ended; to be called now and then.
   [[nodiscard]] std::expected<void, std::string> keep_managed();
 

@@ -216,6 +216,30 @@ TEST_F(SocketTest, AClientThatDoesNotReadLosesEventsNotTheServer) {
   EXPECT_EQ(server_->connections(), 1u);
 }
 
+// What waits for answers waits at the client, in the order in which it was asked, however much it is.
+TEST_F(SocketTest, AClientMayAskForMoreThanTheServerHolds) {
+  auto bridge = connect(1);
+  ASSERT_TRUE(bridge.has_value());
+  constexpr std::uint64_t kAsked = 4 * BridgeServer::kMaxOutbox;
+  for (std::size_t i = 0; i < 20'000; ++i) fake_.raise(1);  // and events have taken what room they may
+  std::vector<std::uint64_t> answered;
+  for (std::uint64_t i = 0; i < kAsked; ++i) {
+    (*bridge)->submit(Store{BusAddr(64), 4, i}, [](Result) {});
+    (*bridge)->submit(Load{BusAddr(64), 4}, [&](Result result) {
+      ASSERT_TRUE(result.has_value());
+      answered.push_back(std::get<Value>(*result).value);
+    });
+    if (i % 64 == 0) server_->on_ready();
+  }
+  for (int round = 0; round < 100'000 && answered.size() < kAsked; ++round) {
+    server_->on_ready();
+    ASSERT_TRUE((*bridge)->wait(0));
+  }
+  ASSERT_EQ(answered.size(), kAsked);
+  for (std::uint64_t i = 0; i < kAsked; ++i) ASSERT_EQ(answered[i], i);
+  EXPECT_EQ(server_->refusals()[ServerRefusal::too_many], 0u);
+}
+
 TEST(SocketPaths, AreCheckedAndNamed) {
   fakes::FakeHost fake;
   const auto refused = BridgeServer::listen(fake, std::string(200, 'x'));
