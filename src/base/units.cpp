@@ -17,19 +17,29 @@ struct Unit {
 constexpr Unit kSizes[] = {
     {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}};
 constexpr Unit kRates[] = {{"b/s", 1}, {"kb/s", 1'000}, {"Mb/s", 1'000'000}, {"Gb/s", 1'000'000'000}};
+// As tc(8) and devlink-rate(8) write them; there "bps" are bytes, so it is nobody's here.
+constexpr Unit kReadRates[] = {
+    {"b/s", 1},          {"kb/s", 1'000},        {"Mb/s", 1'000'000},   {"Gb/s", 1'000'000'000},
+    {"bit", 1},          {"kbit", 1'000},        {"Mbit", 1'000'000},   {"Gbit", 1'000'000'000},
+    {"bit/s", 1},        {"kbit/s", 1'000},      {"Mbit/s", 1'000'000}, {"Gbit/s", 1'000'000'000},
+    {"mbit", 1'000'000}, {"gbit", 1'000'000'000}};
 constexpr Unit kPacketRates[] = {{"/s", 1}, {"k/s", 1'000}, {"M/s", 1'000'000}};
 constexpr Unit kDurations[] = {
     {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}};
 
 std::expected<std::uint64_t, UnitError> parse(std::string_view text, std::span<const Unit> units,
-                                              std::uint64_t largest) {
+                                              std::uint64_t largest, std::uint64_t bare = 0) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc::result_out_of_range) return std::unexpected(UnitError::too_large);
   if (error != std::errc{}) return std::unexpected(UnitError::no_number);
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   if (text.starts_with(' ')) text.remove_prefix(1);
-  if (text.empty()) return std::unexpected(UnitError::no_unit);
+  if (text.empty()) {
+    if (bare == 0) return std::unexpected(UnitError::no_unit);
+    if (number > largest / bare) return std::unexpected(UnitError::too_large);
+    return number * bare;
+  }
   for (const auto& unit : units) {
     if (text != unit.name) continue;
     if (number > largest / unit.factor) return std::unexpected(UnitError::too_large);
@@ -73,8 +83,8 @@ std::expected<std::uint64_t, UnitError> parse_size(std::string_view text) {
   return parse(text, kSizes, std::numeric_limits<std::uint64_t>::max());
 }
 
-std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text) {
-  return parse(text, kRates, std::numeric_limits<std::uint64_t>::max());
+std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text, std::uint64_t bare) {
+  return parse(text, kReadRates, std::numeric_limits<std::uint64_t>::max(), bare);
 }
 
 std::expected<Duration, UnitError> parse_duration(std::string_view text) {

@@ -17,8 +17,10 @@ enum class UnitError : std::uint8_t { no_number, no_unit, unknown_unit, too_larg
 
 // "4MiB" or "4 MiB": a whole number and one of B, KiB, MiB, GiB, TiB; in bytes.
 [[nodiscard]] std::expected<std::uint64_t, UnitError> parse_size(std::string_view text);
-// "10Gb/s": a whole number and one of b/s, kb/s, Mb/s, Gb/s; in bits a second.
-[[nodiscard]] std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text);
+// "10Gb/s", "10Gbit" or "10Gbit/s": a whole number and one of b/s, kb/s, Mb/s, Gb/s, or of bit, kbit, Mbit,
+// Gbit; in bits a second. A number without a unit counts in `bare` bits a second; 0: it must have one.
+[[nodiscard]] std::expected<std::uint64_t, UnitError> parse_rate(std::string_view text,
+                                                                 std::uint64_t bare = 0);
 // "10ms": a whole number and one of ns, us, ms, s, min.
 [[nodiscard]] std::expected<Duration, UnitError> parse_duration(std::string_view text);
 

@@ -135,8 +135,12 @@ mh::Intent intent_of(const Rack& rack) {
                              .vlan = guest->vf->vlan,
                              .spoof_check = guest->vf->spoof_check,
                              .trust = guest->vf->trust,
-                             .on_fault = on_fault(guest->vf->on_fault)});
+                             .link_forced = guest->vf->state == LinkState::on,
+                             .disabled = guest->vf->state == LinkState::off,
+                             .on_fault = on_fault(guest->vf->on_fault),
+                             .level = guest->vf->level});
   }
+  for (const NicSpec& nic : rack.nics) intent.capacities.push_back({nic.rx_capacity, nic.tx_capacity});
   return intent;
 }
 

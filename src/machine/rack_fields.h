@@ -84,15 +84,18 @@ class Section {
   [[nodiscard]] std::optional<Ipv4Interface> read_address(std::string_view key);
   [[nodiscard]] std::optional<MacAddress> read_mac(std::string_view key);
 
+  // The text of a field that was found; complains if it is no single value. nullptr then, or if it is absent.
+  [[nodiscard]] const std::string* scalar(const std::optional<Field>& field, std::string_view mend);
+
   void finish();
 
+  [[nodiscard]] const YamlNode& node() const { return node_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] YamlPlace place() const { return node_.place; }
   [[nodiscard]] RackErrors& errors() { return errors_; }
   [[nodiscard]] std::string path_of(std::string_view key) const;
 
  private:
-  [[nodiscard]] const std::string* scalar(const std::optional<Field>& field, std::string_view mend);
   [[nodiscard]] std::optional<std::uint64_t> integer(std::string_view key, std::uint64_t least,
                                                      std::uint64_t most);
   [[nodiscard]] std::optional<std::size_t> choice_of(std::string_view key,

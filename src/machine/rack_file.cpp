@@ -42,6 +42,7 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
   check_segments(context, nics, nic_fields, hosts, fields);
+  check_levels(context, nics);
   const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
   if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);
   return hosts;
@@ -184,6 +185,18 @@ std::string_view name(OnFault on_fault) {
       return "reset";
     case OnFault::quarantine:
       return "quarantine";
+  }
+  return "?";
+}
+
+std::string_view name(LinkState state) {
+  switch (state) {
+    case LinkState::automatic:
+      return "auto";
+    case LinkState::on:
+      return "enable";
+    case LinkState::off:
+      return "disable";
   }
   return "?";
 }

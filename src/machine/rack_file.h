@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/ipv4.h"
 #include "base/mac.h"
+#include "mh/service_level.h"
 #include "pcie/transaction.h"
 
 namespace ladon::machine {
@@ -57,11 +58,15 @@ struct NicSpec {
   std::uint16_t segment = 0;  // of the management host
   NicDevice device = NicDevice::x550;
   std::uint64_t packet_memory = 4 << 20;  // bytes, all VFs together
+  // What it takes on in each direction, bits a second; 0: as much as it is able to.
+  std::uint64_t rx_capacity = 0, tx_capacity = 0;
   WireSpec wire;
 };
 
 // What the management software does when a VF violates something.
 enum class OnFault : std::uint8_t { log, reset, quarantine };
+// Of a VF's link, as `ip link` has it. on: up without a carrier too, so that VFs reach one another.
+enum class LinkState : std::uint8_t { automatic, on, off };
 
 struct VfSpec {
   std::size_t nic = 0;  // index in Rack::nics
@@ -69,7 +74,9 @@ struct VfSpec {
   MacAddress mac;                     // given, or made from NIC and index
   std::optional<std::uint16_t> vlan;  // 1..4094
   bool spoof_check = true, trust = false;
+  LinkState state = LinkState::on;
   OnFault on_fault = OnFault::log;
+  mh::ServiceLevel level;
   std::string pcap;  // file for this VF's frames; empty: none
 };
 
@@ -161,6 +168,7 @@ inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 [[nodiscard]] std::string_view name(WireKind kind);
 [[nodiscard]] std::string_view name(NicDevice device);
 [[nodiscard]] std::string_view name(OnFault on_fault);
+[[nodiscard]] std::string_view name(LinkState state);  // "auto", "enable", "disable"
 [[nodiscard]] std::string_view name(HostRole role);
 [[nodiscard]] std::string_view name(HostKind kind);
 [[nodiscard]] std::string_view name(Mode mode);

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/units.h"
+#include "machine/rack_levels.h"
 #include "machine/rack_sections.h"
 
 namespace ladon::machine {
@@ -21,6 +22,7 @@ constexpr std::array kRoles = {HostRole::management, HostRole::compute};
 constexpr std::array kKinds = {HostKind::virtualized, HostKind::bare};
 constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
 constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
+constexpr std::array kStates = {LinkState::automatic, LinkState::on, LinkState::off};
 constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarantine};
 
 // Unique and the same in every run: the locally administered range that QEMU uses too.
@@ -93,6 +95,9 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   section.read_switch("spoof_check", vf.spoof_check);
   section.read_switch("trust", vf.trust);
   section.read_choice<OnFault>("on_fault", vf.on_fault, kOnFaults);
+  section.read_choice<LinkState>("state", vf.state, kStates);
+  vf.level = read_level(section);
+  if (nic.has_value()) context.promised.push_back({vf.nic, field, vf.level});
   section.read_file("pcap", vf.pcap);
   if (const auto pcap = section.find("pcap"); pcap && !vf.pcap.empty())
     context.files.claim(context.errors, vf.pcap, *pcap);

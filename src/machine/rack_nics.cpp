@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/units.h"
 #include "machine/rack_sections.h"
 
 namespace ladon::machine {
@@ -46,6 +47,21 @@ void read_wire(RackContext& context, const Field& field, WireSpec& wire) {
   section.finish();
 }
 
+// In each direction; 0 if it is left out.
+std::uint64_t read_capacity(Section& section, std::string_view key) {
+  constexpr std::string_view kAllowed = "write 1Mbit to 10Gbit in whole kbit/s, like 100Mbit";
+  const auto field = section.find(key);
+  const auto* const text = section.scalar(field, kAllowed);
+  if (text == nullptr) return 0;
+  const auto rate = parse_rate(*text);
+  if (rate && *rate >= 1'000'000 && *rate <= mh::kLinkRate && *rate % 1000 == 0) return *rate;
+  section.errors().add(
+      field->node->place, field->path,
+      fmt::format("{} {}", quoted(*text), rate ? "is no rate of this NIC's" : describe(rate.error())),
+      std::string(kAllowed));
+  return 0;
+}
+
 }  // namespace
 
 void read_defences(RackContext& context, const Field& field, Defences& defences) {
@@ -64,6 +80,8 @@ NicSpec read_nic(RackContext& context, const Field& field) {
   section.read_integer("vfs", nic.vfs, 1, kMaxVfs);
   section.read_choice<NicDevice>("device", nic.device, kDevices);
   section.read_size("packet_memory", nic.packet_memory, 64 * kKiB, kGiB, 4 * kKiB);
+  nic.rx_capacity = read_capacity(section, "rx_capacity");
+  nic.tx_capacity = read_capacity(section, "tx_capacity");
   section.read_integer("segment", nic.segment, 0, kMaxSegments - 1);
   if (const auto wire = section.find("wire")) read_wire(context, *wire, nic.wire);
   section.finish();

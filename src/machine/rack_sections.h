@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "machine/rack_fields.h"
 
@@ -16,6 +17,13 @@ struct RackContext {
   Unique hosts{"name"}, guests{"name"}, nics{"name"}, macs{"MAC address"}, addresses{"address"}, vfs{"VF"},
       files{"file"};
   std::map<std::string, std::size_t, std::less<>> nic_indices;
+  // The VFs that guests get, in the order of the file, for what they are promised together.
+  struct Promised {
+    std::size_t nic = 0;
+    Field vf;
+    mh::ServiceLevel level;
+  };
+  std::vector<Promised> promised;
 };
 
 // What fits into the management host's 2,028 MiB of 32-bit addresses: a compute host's NTB takes 2 MiB of
@@ -35,6 +43,8 @@ void check_links(RackContext& context, const std::vector<NicSpec>& nics, const s
 void check_segments(RackContext& context, const std::vector<NicSpec>& nics,
                     const std::vector<Field>& nic_fields, const std::vector<HostSpec>& hosts,
                     const std::vector<Field>& host_fields);
+// Over all VFs of each NIC: whether the NIC has what they are promised.
+void check_levels(RackContext& context, const std::vector<NicSpec>& nics);
 // `nics` are those of the file, already read.
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,

@@ -10,7 +10,9 @@ std::string to_json(const Intent& intent) {
     hosts.push_back(
         {{"domain", number(host.domain)}, {"dma_span_bytes", host.dma_span}, {"name", host.name}});
   for (const auto& grant : intent.grants) grants.push_back(json_of(grant));
-  return Json{{"hosts", hosts}, {"local_slots", intent.local_slots}, {"grants", grants}}.dump();
+  Json json{{"hosts", hosts}, {"local_slots", intent.local_slots}, {"grants", grants}};
+  for (const auto& capacity : intent.capacities) json["capacities"].push_back(json_of(capacity));
+  return json.dump();
 }
 
 std::expected<Intent, std::string> intent_from_json(std::string_view text) {
@@ -22,6 +24,8 @@ std::expected<Intent, std::string> intent_from_json(std::string_view text) {
                               .name = host.at("name").get<std::string>()});
     intent.local_slots = get<std::uint8_t>(json, "local_slots");
     for (const auto& grant : json.at("grants")) intent.grants.push_back(grant_of(grant));
+    if (json.contains("capacities"))
+      for (const auto& capacity : json.at("capacities")) intent.capacities.push_back(capacity_of(capacity));
     return intent;
   });
 }

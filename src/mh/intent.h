@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/mac.h"
+#include "mh/service_level.h"
 #include "pcie/transaction.h"
 
 namespace ladon::mh {
@@ -29,8 +30,10 @@ struct Grant {
   std::optional<std::uint16_t> vlan;  // 1..4094
   bool spoof_check = true, trust = false;
   bool link_forced = true;    // up without a carrier too: VFs reach one another when the wire is gone
+  bool disabled = false;      // link down, and nothing passes; stronger than link_forced
   bool backpressure = false;  // frames for other VFs wait for a descriptor instead of being dropped
   OnFault on_fault = OnFault::log;
+  ServiceLevel level = {};
   bool operator==(const Grant&) const = default;
 };
 
@@ -43,10 +46,18 @@ struct ComputeHost {
   bool operator==(const ComputeHost&) const = default;
 };
 
+// What a NIC takes on in each direction, bits a second, multiples of 1000; 0: as much as it is able to.
+struct NicCapacity {
+  std::uint64_t receive = 0, transmit = 0;
+  bool operator==(const NicCapacity&) const = default;
+};
+
 struct Intent {
   std::vector<ComputeHost> hosts;
   std::uint8_t local_slots = 0;  // slots of the management host's own part
   std::vector<Grant> grants;
+  std::vector<NicCapacity> capacities =
+      {};  // in the order of the inventory; of the NICs beyond: nothing stated
   bool operator==(const Intent&) const = default;
 };
 

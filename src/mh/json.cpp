@@ -30,6 +30,8 @@ Json json_of(const Grant& grant) {
             {"backpressure", grant.backpressure},
             {"on_fault", number(grant.on_fault)}};
   if (grant.vlan) json["vlan"] = *grant.vlan;
+  if (grant.disabled) json["disabled"] = true;
+  if (grant.level != ServiceLevel{}) json["level"] = json_of(grant.level);
   return json;
 }
 
@@ -51,6 +53,8 @@ Grant grant_of(const Json& json) {
   if (!mac) throw std::out_of_range("mac: six hexadecimal bytes are wanted");
   grant.mac = *mac;
   if (json.contains("vlan")) grant.vlan = get<std::uint16_t>(json, "vlan");
+  if (json.contains("disabled")) grant.disabled = json.at("disabled").get<bool>();
+  if (json.contains("level")) grant.level = level_of(json.at("level"));
   return grant;
 }
 

@@ -58,5 +58,9 @@ std::expected<T, std::string> parse(std::string_view text, Read read) {
 // Objects of values that several texts hold. The readers throw.
 [[nodiscard]] Json json_of(const Grant& grant);
 [[nodiscard]] Grant grant_of(const Json& json);
+[[nodiscard]] Json json_of(const ServiceLevel& level);
+[[nodiscard]] ServiceLevel level_of(const Json& json);
+[[nodiscard]] Json json_of(const NicCapacity& capacity);
+[[nodiscard]] NicCapacity capacity_of(const Json& json);
 
 }  // namespace ladon::mh

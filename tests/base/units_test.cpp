@@ -50,6 +50,16 @@ TEST(Units, RatesHaveThreeSignificantDigits) {
   EXPECT_EQ(parse_rate("10GB/s").error(), UnitError::unknown_unit);
 }
 
+TEST(Units, RatesAreReadAsTrafficToolsWriteThem) {
+  EXPECT_EQ(parse_rate("100Mbit"), 100'000'000u);
+  EXPECT_EQ(parse_rate("100 mbit"), 100'000'000u);
+  EXPECT_EQ(parse_rate("1Gbit/s"), 1'000'000'000u);
+  EXPECT_EQ(parse_rate("100").error(), UnitError::no_unit);
+  EXPECT_EQ(parse_rate("100", 1'000'000), 100'000'000u);
+  EXPECT_EQ(parse_rate("18446744073709551615", 1000).error(), UnitError::too_large);
+  EXPECT_EQ(parse_rate("100Mbps").error(), UnitError::unknown_unit);  // bits here, bytes there
+}
+
 TEST(Units, Durations) {
   EXPECT_EQ(format_duration(std::chrono::microseconds(1250)), "1.25 ms");
   EXPECT_EQ(format_duration(std::chrono::seconds(90)), "90.0 s");
