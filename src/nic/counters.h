@@ -26,6 +26,7 @@ enum class VfDrop : std::uint8_t {
   rx_over_packet_rate,  // above its packets a second
   rx_over_cost,         // above its share of processing
   rx_no_memory,         // its packet-memory partition is full
+  rx_memory_called,     // within its guarantee, which was lent and is on its way back
   rx_refused,           // the tables refused the DMA
   page_table_write,     // its page translation table is not its own to write
   mailbox_busy,         // a request while the last one is not acknowledged

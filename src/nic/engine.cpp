@@ -32,6 +32,8 @@ bool Engine::poll(std::size_t budget) {
   busy_ = true;
   check_carrier();
   wake_patient();
+  if (services_.memory().callers() != 0) [[unlikely]]
+    services_.lend_again(now_);
   const std::size_t share = std::min<std::size_t>(budget / 2 + 1, kTxBatch);
   std::size_t moved = wire_.run(share);
   const bool more = moved == share;

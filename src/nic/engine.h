@@ -67,6 +67,13 @@ class Engine {
     ready_.merge(sources);
     sources.clear();
   }
+  // Packet memory has become free: whoever waits for some looks again. What one releases may be lent to
+  // another.
+  void memory_released() {
+    if (!memory_waiters_.empty()) [[unlikely]]
+      wake(memory_waiters_);
+  }
+  void wait_for_memory(unsigned queue) { memory_waiters_.add(queue); }
   // The function may have an interrupt to signal.
   void touch(std::uint16_t vf) { touched_ |= VfMask{1} << vf; }
   // A frame went into this receive queue: it is to be written back before the batch ends.
@@ -142,6 +149,7 @@ class Engine {
   std::size_t receive_turn(const qos::Scheduler::Turn& turn);
   void keep(Vf& to, const Frame& frame);
   void end_keeping();
+  void hurry_borrowers();
   [[nodiscard]] std::optional<Instant> next_turn(Instant now) const;
   [[nodiscard]] bool turn_due() const {
     const Instant now = clock_.now();
@@ -168,10 +176,11 @@ class Engine {
   WirePort wire_;
   Instant now_{};                         // of this poll
   std::optional<Instant> patience_ends_;  // of the first of impatient_
-  QueueSet ready_, round_, filled_, impatient_;
+  QueueSet ready_, round_, filled_, impatient_, memory_waiters_;
   VfMask touched_ = 0, moderated_ = 0;
   bool busy_ = false, carrier_ = false;
   bool transmit_in_turns_ = false, receive_in_turns_ = false;
+  std::uint64_t calls_seen_ = 0;  // of lent memory
   std::vector<QueueTurns> turns_;
   std::uint16_t enabled_ = 0;
   std::uint64_t decode_version_ = 1;

@@ -29,7 +29,7 @@ struct LevelWindow::Map {
        &W::write_turns<&L::receive_turns>},
       {reg::kLevelTransmitTurns, 1, 4, "LEVEL_TRANSMIT_TURNS", &W::read_turns<&L::transmit_turns>,
        &W::write_turns<&L::transmit_turns>},
-      {reg::kLevelMemory, 2, 4, "LEVEL_MEMORY", &W::read_memory, &W::write_memory},
+      {reg::kLevelMemory, 3, 4, "LEVEL_MEMORY", &W::read_memory, &W::write_memory},
   }));
 };
 
@@ -52,6 +52,17 @@ std::uint64_t& field_of(qos::RateRange& range, std::uint32_t field) {
       return range.most;
     default:
       return range.burst;
+  }
+}
+
+std::uint64_t& memory_field(qos::PartitionSize& memory, std::uint32_t field) {
+  switch (field) {
+    case 0:
+      return memory.guaranteed;
+    case 1:
+      return memory.most;
+    default:
+      return memory.lendable;
   }
 }
 
@@ -118,10 +129,10 @@ void LevelWindow::write_turns(std::uint32_t, std::uint32_t value) {
 }
 
 std::uint32_t LevelWindow::read_memory(std::uint32_t field) {
-  return saturated(field == 0 ? level_.memory.guaranteed : level_.memory.most);
+  return saturated(memory_field(level_.memory, field));
 }
 void LevelWindow::write_memory(std::uint32_t field, std::uint32_t value) {
-  (field == 0 ? level_.memory.guaranteed : level_.memory.most) = value;
+  memory_field(level_.memory, field) = value;
 }
 
 }  // namespace ladon::nic

@@ -36,6 +36,8 @@ std::string_view name(VfDrop reason) {
       return "rx_over_cost";
     case VfDrop::rx_no_memory:
       return "rx_no_memory";
+    case VfDrop::rx_memory_called:
+      return "rx_memory_called";
     case VfDrop::rx_refused:
       return "rx_refused";
     case VfDrop::page_table_write:

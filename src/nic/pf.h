@@ -40,6 +40,8 @@ class Pf final : public pcie::Function {
   void write_capacity_transmit(std::uint32_t, std::uint32_t value);
   std::uint32_t read_memory_pool(std::uint32_t);
   std::uint32_t read_memory_free(std::uint32_t);
+  std::uint32_t read_memory_lent(std::uint32_t);
+  std::uint32_t read_memory_lent_of_guarantees(std::uint32_t);
   std::uint32_t read_cause(std::uint32_t);
   void write_cause(std::uint32_t, std::uint32_t value);
   std::uint32_t read_mask(std::uint32_t);

@@ -24,6 +24,8 @@ struct Pf::Map {
        &Pf::write_capacity_transmit},
       {reg::kMemoryPool, 1, 4, "MEMORY_POOL", &Pf::read_memory_pool},
       {reg::kMemoryFree, 1, 4, "MEMORY_FREE", &Pf::read_memory_free},
+      {reg::kMemoryLent, 1, 4, "MEMORY_LENT", &Pf::read_memory_lent},
+      {reg::kMemoryLentOfGuarantees, 1, 4, "MEMORY_LENT_OF_GUARANTEES", &Pf::read_memory_lent_of_guarantees},
       {reg::kCause, 1, 4, "CAUSE", &Pf::read_cause, &Pf::write_cause},
       {reg::kMask, 1, 4, "MASK", &Pf::read_mask, &Pf::write_mask},
       {reg::kMailboxPending, 2, 4, "MAILBOX_PENDING", &Pf::read_mailbox_pending},
@@ -155,6 +157,13 @@ std::uint32_t Pf::read_memory_pool(std::uint32_t) {
 std::uint32_t Pf::read_memory_free(std::uint32_t) {
   const qos::Partitions& memory = engine_.services().memory();
   return saturated(memory.pool() - memory.guaranteed());
+}
+
+std::uint32_t Pf::read_memory_lent(std::uint32_t) {
+  return saturated(engine_.services().memory().lent());
+}
+std::uint32_t Pf::read_memory_lent_of_guarantees(std::uint32_t) {
+  return saturated(engine_.services().memory().lent_of_guarantees());
 }
 
 std::uint32_t Pf::read_cause(std::uint32_t) {

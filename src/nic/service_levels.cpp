@@ -26,6 +26,7 @@ std::uint64_t capacity_burst_bits(std::uint64_t bits_per_second) {
 ServiceLevels::ServiceLevels(const NicOptions& options, Instant now)
     : levels_(options.vfs),
       memory_(options.packet_memory_bytes, options.vfs),
+      needed_(options.vfs, now),
       limiters_(options.vfs),
       transmit_(scheduler_options(options.vfs), now),
       receive_(scheduler_options(options.vfs), now) {
@@ -76,6 +77,16 @@ void ServiceLevels::apply(std::uint16_t vf, const qos::ServiceLevel& level, Inst
   if (qos::transmit_share(level) != transmit_.share(vf))
     transmit_.set_share(vf, qos::transmit_share(level), now);
   if (qos::receive_share(level) != receive_.share(vf)) receive_.set_share(vf, qos::receive_share(level), now);
+}
+
+void ServiceLevels::lend_again(Instant now) {
+  for (std::uint16_t vf = 0; vf < levels_.size(); ++vf) {
+    if (!memory_.calling(vf)) continue;
+    if (!memory_.rested(vf))
+      needed_[vf] = now;
+    else if (now - needed_[vf] >= kCallLasts)
+      memory_.lend_again(vf);
+  }
 }
 
 bool ServiceLevels::set_capacity(const Capacity& capacity, Instant now) {

@@ -43,6 +43,9 @@ class ServiceLevels {
 
   [[nodiscard]] qos::Partitions& memory() { return memory_; }
   [[nodiscard]] const qos::Partitions& memory() const { return memory_; }
+  // Lent guarantees that were called in are lent again if their owners have needed little for kCallLasts.
+  void lend_again(Instant now);
+  static constexpr Duration kCallLasts = std::chrono::milliseconds(100);
   // Null: nothing that the function receives is refused for its rate.
   [[nodiscard]] qos::Limiter* limiter(std::uint16_t vf) {
     return limiters_[vf].limits() ? &limiters_[vf] : nullptr;
@@ -63,6 +66,7 @@ class ServiceLevels {
   std::vector<qos::ServiceLevel> levels_;
   Capacity capacity_;
   qos::Partitions memory_;
+  std::vector<Instant> needed_;  // when a function last needed a guarantee that it lends
   std::vector<qos::Limiter> limiters_;
   qos::Scheduler transmit_, receive_;
 };

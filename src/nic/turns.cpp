@@ -24,6 +24,7 @@ void Engine::levels_changed() {
     if (services_.receive_in_turns()) vf->keep_frames();
   }
   end_keeping();
+  hurry_borrowers();
 }
 
 // Without a limit nothing is kept any longer; what is kept already still goes its way.
@@ -33,6 +34,13 @@ void Engine::end_keeping() {
     if (!services_.receive_in_turns()) vf->stop_keeping();
     receive_in_turns_ |= vf->keeps();
   }
+}
+
+// Memory has been called in: stored frames that lie in it and have waited for buffers do so no longer.
+void Engine::hurry_borrowers() {
+  calls_seen_ = services_.memory().calls();
+  for (std::uint16_t i = 0; i < vfs(); ++i)
+    if (vfs_[i]->keeps() && services_.memory().called_in(i)) ready_.add(kStoreSource + i);
 }
 
 // Something is ready: those who go in turns are told to the schedulers, the others wait in round_.
@@ -55,6 +63,8 @@ std::size_t Engine::run_turns(std::size_t budget) {
   bool anyone = true;
   while (moved < budget && anyone) {
     anyone = false;
+    if (services_.memory().calls() != calls_seen_) [[unlikely]]
+      hurry_borrowers();
     while (!ready_.empty()) offer(ready_.take_first());
     if (receive_in_turns_) {
       if (const auto turn = services_.receive().next(now_)) {

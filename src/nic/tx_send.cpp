@@ -69,7 +69,7 @@ TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
     const Taken taken = has_context_ ? Taken::yes : vf_.contexts().take(qos::ContextKind::segmentation);
     if (taken == Taken::never) return refuse(VfDrop::tx_no_context, packet);
     if (taken == Taken::later) {
-      vf_.wait_for_memory(index_);
+      vf_.engine().wait_for_memory(id_);
       return Moved::waiting;
     }
     has_context_ = true;

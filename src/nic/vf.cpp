@@ -1,6 +1,5 @@
 #include "nic/vf.h"
 
-#include <bit>
 #include <utility>
 
 #include "nic/config.h"
@@ -27,12 +26,19 @@ Vf::Vf(Engine& engine, std::uint16_t index, pcie::DmaPort& port)
   }
 }
 
-// ---- news
+// ---- memory
 
-void Vf::wake_for_memory() {
-  for (std::uint32_t left = std::exchange(memory_waiters_, 0); left != 0; left &= left - 1)
-    engine_.ready(tx_[static_cast<std::size_t>(std::countr_zero(left))]->source().id());
+void Vf::release_memory(std::uint64_t bytes) {
+  memory_.release(index_, bytes);
+  engine_.memory_released();
 }
+
+void Vf::give_back_context(qos::ContextKind kind) {
+  contexts_.give_back(kind);
+  engine_.memory_released();
+}
+
+// ---- news
 
 void Vf::fault(VfFault fault) {
   faults_.add(fault);
@@ -75,7 +81,7 @@ bool Vf::link_up() const {
 
 void Vf::refresh() {
   limiter_ = engine_.services().limiter(index_);
-  wake_for_memory();
+  engine_.memory_released();
   running_ = policy_.has(pf::kVfEnable) && present() && config_.bus_master() && memory_.exists(index_);
   for (auto& queue : rx_) queue->refresh();
   for (auto& queue : tx_) queue->refresh();

@@ -80,20 +80,10 @@ class Vf final : public pcie::Function {
   void fault(VfFault fault);
   void cause(unsigned queue, QueueDirection direction);
   void hold_memory(std::uint32_t bytes) { memory_.hold(index_, bytes); }
-  void release_memory(std::uint64_t bytes) {
-    memory_.release(index_, bytes);
-    if (memory_waiters_ != 0) [[unlikely]]
-      wake_for_memory();
-  }
+  void release_memory(std::uint64_t bytes);
   // Offloads keep their state in the partition, too.
   [[nodiscard]] qos::OffloadContexts& contexts() { return contexts_; }
-  void give_back_context(qos::ContextKind kind) {
-    contexts_.give_back(kind);
-    if (memory_waiters_ != 0) [[unlikely]]
-      wake_for_memory();
-  }
-  // Makes this transmit queue ready when there may be room in the partition.
-  void wait_for_memory(unsigned queue) { memory_waiters_ |= 1u << queue; }
+  void give_back_context(qos::ContextKind kind);
   // Where frames go in turns, a function may send what its turn allows; elsewhere anything.
   static constexpr std::int64_t kNoTurns = std::int64_t{1} << 62;
   [[nodiscard]] bool may_send(std::uint32_t bytes) const { return bytes <= allowance_; }
@@ -170,7 +160,7 @@ class Vf final : public pcie::Function {
   [[nodiscard]] bool choose_queue(Frame& frame, Admission& result);
   void place(const Frame& frame, const Admission& admission, FrameSource& source);
   void forget_kept();
-  void wake_for_memory();
+  [[nodiscard]] bool calls_in(std::uint32_t bytes, VfDrop& reason);
   [[nodiscard]] std::uint32_t read_register(std::uint8_t bar, std::uint64_t offset);
   void write_register(std::uint8_t bar, std::uint64_t offset, std::uint32_t value);
 
@@ -205,7 +195,6 @@ class Vf final : public pcie::Function {
   std::uint16_t index_;
   qos::Limiter* limiter_ = nullptr;  // null: nothing is refused for its rate
   qos::OffloadContexts contexts_;
-  std::uint32_t memory_waiters_ = 0;  // bit i: transmit queue i
   std::int64_t allowance_ = kNoTurns;
   std::unique_ptr<RxStore> store_;  // null: frames go straight to the queues
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;

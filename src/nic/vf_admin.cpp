@@ -38,6 +38,8 @@ struct VfAdmin::Map {
       {reg::kVfMemoryHeld, 1, 4, "VF_MEMORY_HELD", &A::read_memory_held},
       {reg::kVfMemoryLent, 1, 4, "VF_MEMORY_LENT", &A::read_memory_lent},
       {reg::kVfMemoryPending, 1, 4, "VF_MEMORY_PENDING", &A::read_memory_pending},
+      {reg::kVfMemoryCalls, 1, 4, "VF_MEMORY_CALLS", &A::read_memory_calls},
+      {reg::kVfRefusedCalled, 1, 4, "VF_REFUSED_CALLED", &A::read_refused_called},
       {reg::kVfCounterClear, 1, 4, "VF_COUNTER_CLEAR", nullptr, &A::write_counter_clear},
   }));
 };
@@ -189,7 +191,8 @@ std::uint32_t VfAdmin::read_refused_rate(std::uint32_t) {
                                     drops[VfDrop::rx_over_cost]);
 }
 std::uint32_t VfAdmin::read_refused_memory(std::uint32_t) {
-  return static_cast<std::uint32_t>(vf_.drops()[VfDrop::rx_no_memory]);
+  const auto& drops = vf_.drops();
+  return static_cast<std::uint32_t>(drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called]);
 }
 std::uint32_t VfAdmin::read_memory_held(std::uint32_t) {
   return static_cast<std::uint32_t>(engine_.services().memory().held(vf_.index()));
@@ -199,6 +202,12 @@ std::uint32_t VfAdmin::read_memory_lent(std::uint32_t) {
 }
 std::uint32_t VfAdmin::read_memory_pending(std::uint32_t) {
   return static_cast<std::uint32_t>(engine_.services().memory().pending(vf_.index()));
+}
+std::uint32_t VfAdmin::read_memory_calls(std::uint32_t) {
+  return static_cast<std::uint32_t>(engine_.services().memory().calls(vf_.index()));
+}
+std::uint32_t VfAdmin::read_refused_called(std::uint32_t) {
+  return static_cast<std::uint32_t>(vf_.drops()[VfDrop::rx_memory_called]);
 }
 void VfAdmin::write_counter_clear(std::uint32_t, std::uint32_t) {
   vf_.clear_counters();

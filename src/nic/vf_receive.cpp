@@ -73,13 +73,23 @@ VfDrop over_rate(qos::Measure measure) {
   return true;
 }
 
+// The partition has no room. If a part of its guarantee is lent, that is called in, which may make room at
+// once.
+[[gnu::noinline]] bool Vf::calls_in(std::uint32_t bytes, VfDrop& reason) {
+  memory_.want(index_);
+  if (memory_.fits(index_, bytes)) return true;
+  const bool promised =
+      memory_.calling(index_) && memory_.held(index_) + bytes <= memory_.size(index_).guaranteed;
+  reason = promised ? VfDrop::rx_memory_called : VfDrop::rx_no_memory;
+  return false;
+}
+
 Vf::Admission Vf::admit(Frame& frame) {
   Admission result;
   if (!welcome(frame, result.reason) || !choose_queue(frame, result)) return result;
   const std::uint32_t length = frame.length + (frame.tagged ? kTagBytes : 0);
-  if (!memory_.fits(index_, length)) {
+  if (!memory_.fits(index_, length) && !calls_in(length, result.reason)) {
     result.queue = nullptr;
-    result.reason = VfDrop::rx_no_memory;
     return result;
   }
   result.room = result.queue->room(length);
@@ -143,7 +153,8 @@ void Vf::keep(const Frame& frame) {
   VfDrop reason = VfDrop::rx_disabled;
   if (!running_ || !welcome(frame, reason)) return drop(reason);
   const std::uint32_t charge = frame.length + (frame.tagged ? kTagBytes : 0);
-  if (!memory_.fits(index_, charge) || !store_->fits(frame.length)) return drop(VfDrop::rx_no_memory);
+  if (!memory_.fits(index_, charge) && !calls_in(charge, reason)) return drop(reason);
+  if (!store_->fits(frame.length)) return drop(VfDrop::rx_no_memory);
   if (limiter_ != nullptr) count_against_rate(frame);
   memory_.hold(index_, charge);
   store_->push(frame);
@@ -159,7 +170,8 @@ bool Vf::deliver_kept() {
   if (choose_queue(frame, admission)) {
     admission.room = admission.queue->room(charge);
     if (admission.room == RxQueue::Room::wait ||
-        (admission.room == RxQueue::Room::none && !admission.queue->drops_without_buffer())) {
+        (admission.room == RxQueue::Room::none && !admission.queue->drops_without_buffer() &&
+         !memory_.called_in(index_))) {
       admission.queue->wake_later(source.id());
       return false;
     }
@@ -175,7 +187,7 @@ bool Vf::deliver_kept() {
   else
     drop(admission.reason);
   memory_.settle();
-  if (memory_waiters_ != 0) wake_for_memory();
+  engine_.memory_released();
   store_->pop();
   return true;
 }

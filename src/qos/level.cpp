@@ -53,6 +53,10 @@ std::optional<LevelRefusal> refuse_memory(const PartitionSize& memory, std::uint
     return LevelRefusal{LevelError::memory_cap_below_guarantee, memory.most, memory.guaranteed};
   if (memory.most != 0 && memory.most < largest_frame)
     return LevelRefusal{LevelError::memory_below_frame, memory.most, largest_frame};
+  if (memory.lendable > memory.guaranteed)
+    return LevelRefusal{LevelError::memory_lend_above_guarantee, memory.lendable, memory.guaranteed};
+  if (memory.lendable != 0 && memory.reserve() < largest_frame)
+    return LevelRefusal{LevelError::memory_reserve_below_frame, memory.reserve(), largest_frame};
   if (memory.guaranteed > left) return LevelRefusal{LevelError::memory_short, memory.guaranteed, left};
   return std::nullopt;
 }
@@ -146,6 +150,10 @@ std::string_view name(LevelError error) {
       return "priority_out_of_range";
     case LevelError::no_such_function:
       return "no_such_function";
+    case LevelError::memory_lend_above_guarantee:
+      return "memory_lend_above_guarantee";
+    case LevelError::memory_reserve_below_frame:
+      return "memory_reserve_below_frame";
     case LevelError::count_:
       break;
   }

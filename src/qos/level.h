@@ -59,6 +59,8 @@ enum class LevelError : std::uint8_t {
   weight_out_of_range,
   priority_out_of_range,
   no_such_function,  // said by the device's registers
+  memory_lend_above_guarantee,
+  memory_reserve_below_frame,  // what is not to be lent would not take a whole frame
   count_
 };
 [[nodiscard]] std::string_view name(LevelError error);

@@ -1,6 +1,7 @@
 // Memory of segmentation and receive coalescing: every packet that is being cut and every flow that is being
 // gathered needs a context, and contexts lie in the partition of the vNIC whose packets they are. How many a
-// vNIC may have follows from the size of its partition; what they take is charged to it like a frame.
+// vNIC may have follows from the size of its partition; what they take is charged to it like a frame, but
+// never lies in what another is guaranteed: a packet that is being cut may wait for its turn for long.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +38,11 @@ class OffloadContexts {
   };
   [[nodiscard]] Taken take(ContextKind kind) {
     if (most() == 0) return Taken::never;
-    if (used(kind) >= most() || !partitions_.fits(index_, kContextBytes)) return Taken::later;
+    if (used(kind) >= most()) return Taken::later;
+    if (!partitions_.fits_for_long(index_, kContextBytes)) {
+      partitions_.want(index_);
+      if (!partitions_.fits_for_long(index_, kContextBytes)) return Taken::later;
+    }
     partitions_.hold(index_, kContextBytes);
     ++used_[static_cast<std::size_t>(kind)];
     return Taken::yes;

@@ -27,7 +27,9 @@ inline constexpr std::uint32_t kCauseMailbox = 1u << 0, kCauseFault = 1u << 1, k
 inline constexpr std::uint32_t kRateUnit = 1000;
 inline constexpr std::uint32_t kCapacityReceive = 0x0040, kCapacityTransmit = 0x0044;
 inline constexpr std::uint32_t kMemoryPool = 0x0048,  // RO, bytes of packet memory (at most 4 GiB - 1)
-    kMemoryFree = 0x004C;                             // RO, bytes of it that nobody is guaranteed
+    kMemoryFree = 0x004C,                             // RO, bytes of it that nobody is guaranteed
+    kMemoryLent = 0x0050,              // RO, bytes that partitions hold beyond their guarantees
+    kMemoryLentOfGuarantees = 0x0054;  // RO, bytes of those that somebody is guaranteed
 // One bit a VF, two words (VF 0..31, 32..63).
 inline constexpr std::uint32_t kMailboxPending = 0x0028;  // RO, cleared by acknowledging the VF's mailbox
 inline constexpr std::uint32_t kFlrPending = 0x0030;      // W1C: this VF was reset (FLR or VFCTRL.RST)
@@ -75,7 +77,10 @@ inline constexpr std::uint32_t kVfReceivedPackets = 0x80, kVfReceivedBytes = 0x8
 inline constexpr std::uint32_t kVfRefusedRate = 0xA8,  // RO: received frames above bits, packets or cost
     kVfRefusedMemory = 0xAC,                     // RO: received frames that the partition had no room for
     kVfMemoryHeld = 0xB0, kVfMemoryLent = 0xB4,  // RO, bytes: in the partition; of them beyond its guarantee
-    kVfMemoryPending = 0xB8;  // RO, bytes: of a change of the partition that still waits for memory to drain
+    kVfMemoryPending = 0xB8,  // RO, bytes: of a change of the partition, or of a guarantee that was lent and
+                              // is called in, that still waits for memory to drain
+    kVfMemoryCalls = 0xBC,    // RO: how often a lent guarantee was called in and was not there at once
+    kVfRefusedCalled = 0xC0;  // RO: of kVfRefusedMemory, while that lasted: within the guarantee
 
 // Service levels, a window: kLevelLoad shows a VF's level in the fields; kLevelApply makes the fields that
 // VF's level, whole or not at all, and kLevelResult says which. A rate without a maximum (0) is not limited;
@@ -95,7 +100,8 @@ inline constexpr std::uint32_t kRateGuaranteed = 0x0, kRateMost = 0x4, kRateBurs
 inline constexpr std::uint32_t kLevelReceiveTurns = 0x50,
                                kLevelTransmitTurns = 0x54;  // [7:0] priority, [31:16] weight
 inline constexpr std::uint32_t kLevelMemory = 0x58,
-                               kLevelMemoryMost = 0x5C;  // bytes: guaranteed; with what is lent
+                               kLevelMemoryMost = 0x5C,  // bytes: guaranteed; with what is lent to it
+    kLevelMemoryLendable = 0x60;  // bytes of the guarantee that are lent to others while it is idle
 
 // Page translation tables, one a VF, as spec/ixgbevf.h has them (kPageTable): W by the management software
 // alone. An extent becomes valid only if all of it is packet memory and in nobody's table.

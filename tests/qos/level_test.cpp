@@ -44,6 +44,12 @@ TEST(ServiceLevel, RefusalsNameWhatIsShort) {
   EXPECT_EQ(memory.left, std::uint64_t{1} << 20);
   EXPECT_EQ(with([](ServiceLevel& l) { l.memory = {.guaranteed = 4096, .most = 4095}; }).error,
             LevelError::memory_cap_below_guarantee);
+  EXPECT_EQ(with([](ServiceLevel& l) { l.memory = {4096, 4096, 4097}; }).error,
+            LevelError::memory_lend_above_guarantee);
+  const auto reserve = with([](ServiceLevel& l) { l.memory = {4096, 4096, 4096 - 1513}; });
+  EXPECT_EQ(reserve.error, LevelError::memory_reserve_below_frame);
+  EXPECT_EQ(reserve.left, 1514u);
+  EXPECT_EQ(with([](ServiceLevel& l) { l.memory = {4096, 4096, 4096 - 1514}; }).error, LevelError::none);
   EXPECT_EQ(with([](ServiceLevel& l) { l.memory = {.guaranteed = 0, .most = 1513}; }).error,
             LevelError::memory_below_frame);
   EXPECT_EQ(with([](ServiceLevel& l) { l.receive = {.guaranteed = 2, .most = 1}; }).error,

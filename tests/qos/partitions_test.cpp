@@ -88,6 +88,97 @@ TEST(Partitions, AFreedPartitionDrains) {
   EXPECT_EQ(memory.free(), 0u);
 }
 
+// ---- guarantees that are lent while they are idle
+
+TEST(Partitions, AnIdleGuaranteeIsLentAllButItsReserve) {
+  Partitions memory(1000, 2);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 800, .most = 800, .lendable = 600}));
+  ASSERT_TRUE(memory.resize(1, {.guaranteed = 200, .most = 1000}));
+  EXPECT_EQ(memory.free(), 600u);
+  EXPECT_TRUE(memory.fits(1, 800));
+  EXPECT_FALSE(memory.fits(1, 801));
+  memory.hold(1, 700);
+  EXPECT_EQ(memory.lent(), 500u);
+  EXPECT_EQ(memory.lent_of_guarantees(), 500u);
+  EXPECT_TRUE(memory.fits(0, 200));  // the reserve, and what is left
+  EXPECT_TRUE(memory.fits(0, 300));
+  EXPECT_FALSE(memory.fits(0, 301));
+}
+
+TEST(Partitions, ALenderCallsItsGuaranteeInBeforeTheReserveIsUsedUp) {
+  Partitions memory(1000, 3);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 800, .most = 800, .lendable = 600}));
+  ASSERT_TRUE(memory.resize(1, {.guaranteed = 200, .most = 1000}));
+  ASSERT_TRUE(memory.resize(2, {.guaranteed = 0, .most = 1000}));
+  memory.hold(1, 200 + 500);
+  memory.hold(0, 100);
+  EXPECT_FALSE(memory.calling(0));
+  memory.hold(0, 1);
+  EXPECT_TRUE(memory.calling(0));
+  EXPECT_TRUE(memory.called_in(1));
+  EXPECT_EQ(memory.calls(0), 1u);
+  EXPECT_EQ(memory.pending(0), 500u);
+  EXPECT_FALSE(memory.fits(2, 1));  // nothing is lent to anybody
+  EXPECT_TRUE(memory.fits(0, 199));
+  memory.release(1, 300);
+  EXPECT_EQ(memory.pending(0), 200u);
+  memory.release(1, 200);
+  EXPECT_EQ(memory.pending(0), 0u);
+  EXPECT_TRUE(memory.fits(0, 699));
+  EXPECT_FALSE(memory.called_in(1));
+  // It lends again when it has needed little for a while.
+  memory.release(0, 50);
+  EXPECT_FALSE(memory.rested(0));
+  memory.release(0, 1);
+  EXPECT_FALSE(memory.rested(0)) << "it has needed more since the last look";
+  EXPECT_TRUE(memory.rested(0));
+  memory.lend_again(0);
+  EXPECT_FALSE(memory.calling(0));
+  EXPECT_EQ(memory.free(), 600u);
+  EXPECT_TRUE(memory.fits(2, 600));
+}
+
+TEST(Partitions, ARefusalCallsInToo) {
+  Partitions memory(1000, 2);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 1000, .most = 1000, .lendable = 1000}));
+  ASSERT_TRUE(memory.resize(1, {.guaranteed = 0, .most = 900}));
+  EXPECT_TRUE(memory.fits(0, 1000));  // nobody has borrowed
+  memory.hold(1, 900);
+  EXPECT_FALSE(memory.fits(0, 200));
+  memory.want(0);
+  EXPECT_EQ(memory.pending(0), 900u);
+  memory.release(1, 100);
+  EXPECT_TRUE(memory.fits(0, 200));
+}
+
+TEST(Partitions, WhatStaysForLongIsNotPutIntoAnothersGuarantee) {
+  Partitions memory(1000, 2);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 700, .most = 700, .lendable = 600}));
+  ASSERT_TRUE(memory.resize(1, {.guaranteed = 100, .most = 1000}));
+  EXPECT_TRUE(memory.fits(1, 301));
+  EXPECT_TRUE(memory.fits_for_long(1, 300));  // its own, and what nobody is guaranteed
+  EXPECT_FALSE(memory.fits_for_long(1, 301));
+  memory.hold(1, 300);
+  memory.want(0);
+  EXPECT_EQ(memory.pending(0), 0u);
+}
+
+TEST(Partitions, WhatAPartitionHadBeforeItShrankIsNotCalledIn) {
+  Partitions memory(1000, 2);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 1000, .most = 1000}));
+  memory.hold(0, 600);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 0, .most = 1000}));
+  ASSERT_TRUE(memory.resize(1, {.guaranteed = 1000, .most = 1000}));
+  EXPECT_EQ(memory.pending(1), 600u);
+  EXPECT_FALSE(memory.called_in(0));
+}
+
+TEST(Partitions, NoMoreIsLentThanIsGuaranteed) {
+  Partitions memory(1000, 1);
+  EXPECT_FALSE(memory.resize(0, {.guaranteed = 100, .most = 200, .lendable = 101}));
+  EXPECT_TRUE(memory.resize(0, {.guaranteed = 100, .most = 200, .lendable = 100}));
+}
+
 // Frames in the partitions of a device, oldest first, beside the account.
 constexpr std::uint16_t kCount = 5;
 constexpr std::uint64_t kPool = 4000;
@@ -101,6 +192,7 @@ struct Traffic {
     return sum;
   }
   bool accept(std::uint16_t i, std::uint64_t bytes) {
+    if (!memory.fits(i, bytes)) memory.want(i);
     if (!memory.fits(i, bytes)) return false;
     memory.hold(i, bytes);
     frames[i].push_back(bytes);
@@ -118,20 +210,27 @@ struct Traffic {
     std::uint64_t others = 0;
     for (std::uint16_t j = 0; j < kCount; ++j)
       if (j != i) others += memory.size(j).guaranteed;
-    RC_ASSERT(memory.resize(i, {guaranteed, guaranteed + shared}) == (guaranteed + others <= kPool));
+    const auto lendable = *rc::gen::element<std::uint64_t>(0, guaranteed / 2, guaranteed);
+    RC_ASSERT(memory.resize(i, {guaranteed, guaranteed + shared, lendable}) ==
+              (guaranteed + others <= kPool));
   }
   void check() const {
-    std::uint64_t guaranteed = 0, backed = 0, lent = 0, all = 0;
+    std::uint64_t guaranteed = 0, wanted = 0, backed = 0, lent = 0, all = 0;
     for (std::uint16_t i = 0; i < kCount; ++i) {
       RC_ASSERT(memory.held(i) == held(i));  // nothing accepted is ever dropped
-      RC_ASSERT(memory.backed(i) <= memory.size(i).guaranteed);
-      guaranteed += memory.size(i).guaranteed;
+      const PartitionSize& size = memory.size(i);
+      const std::uint64_t due = memory.calling(i) ? size.guaranteed : size.reserve();
+      RC_ASSERT(memory.backed(i) <= due);
+      // Whoever needs more than half of its reserve has called its guarantee in.
+      RC_ASSERT(memory.calling(i) || size.lendable == 0 || held(i) <= size.reserve() / 2);
+      RC_ASSERT(!memory.calling(i) || size.lendable != 0);
+      guaranteed += size.guaranteed;
+      wanted += due;
       backed += memory.backed(i);
       lent += held(i) - std::min(held(i), memory.backed(i));
       all += held(i);
       // A guarantee that is not pending is there at once.
-      if (memory.backed(i) == memory.size(i).guaranteed && held(i) < memory.size(i).guaranteed)
-        RC_ASSERT(memory.fits(i, memory.size(i).guaranteed - held(i)));
+      if (memory.backed(i) == due && held(i) < due) RC_ASSERT(memory.fits(i, due - held(i)));
       RC_ASSERT(!memory.fits(i, memory.size(i).most + 1 - std::min(held(i), memory.size(i).most)));
     }
     RC_ASSERT(guaranteed <= kPool);
@@ -139,7 +238,7 @@ struct Traffic {
     RC_ASSERT(backed + lent <= kPool);
     RC_ASSERT(memory.free() == kPool - backed - lent);
     RC_ASSERT(memory.lent() == lent);
-    RC_ASSERT(memory.unbacked() == guaranteed - backed);
+    RC_ASSERT(memory.unbacked() == wanted - backed);
     if (memory.unbacked() != 0) RC_ASSERT(memory.free() == 0u);
   }
 };
@@ -149,7 +248,10 @@ RC_GTEST_PROP(Partitions, AgreeWithAModel, ()) {
   const int steps = *rc::gen::inRange(1, 200);
   for (int step = 0; step < steps; ++step) {
     const auto i = *rc::gen::inRange<std::uint16_t>(0, kCount);
-    switch (*rc::gen::inRange(0, 8)) {
+    switch (*rc::gen::inRange(0, 9)) {
+      case 8:
+        if (traffic.memory.rested(i)) traffic.memory.lend_again(i);
+        break;
       case 0:
         traffic.resize();
         break;
@@ -189,6 +291,40 @@ RC_GTEST_PROP(Partitions, ADemandIsMetInBoundedTime, ()) {
     traffic.check();
   }
   RC_ASSERT(traffic.memory.unbacked() == 0u);
+}
+
+// A lender that suddenly needs everything has its reserve at once, and all of its guarantee when what the
+// others hold beyond their own at that moment has drained, whatever they offer in the meantime.
+RC_GTEST_PROP(Partitions, ALenderHasItsGuaranteeInBoundedTime, ()) {
+  Traffic traffic;
+  const std::uint64_t guaranteed = *rc::gen::inRange<std::uint64_t>(100, kPool / 2);
+  const std::uint64_t lendable = *rc::gen::inRange<std::uint64_t>(1, guaranteed + 1);
+  RC_ASSERT(traffic.memory.resize(0, {guaranteed, guaranteed, lendable}));
+  for (std::uint16_t i = 1; i < kCount; ++i) {
+    const auto own = *rc::gen::inRange<std::uint64_t>(0, kPool / 2 / kCount);
+    RC_ASSERT(traffic.memory.resize(i, {own, kPool, *rc::gen::element<std::uint64_t>(0, own)}));
+  }
+  const auto offer = [&] {
+    const auto other = *rc::gen::inRange<std::uint16_t>(1, kCount);
+    return traffic.accept(other, *rc::gen::inRange<std::uint64_t>(1, 400));
+  };
+  for (int i = 0; i < 60; ++i) offer();
+  std::uint64_t owed = traffic.memory.lent();
+  traffic.memory.want(0);
+  RC_ASSERT(traffic.memory.pending(0) <= owed);
+  RC_ASSERT(traffic.memory.fits(0, guaranteed - lendable));
+  RC_ASSERT(traffic.accept(0, std::max<std::uint64_t>(guaranteed - lendable, 1)) || guaranteed == lendable);
+  std::array<std::size_t, kCount> old;
+  for (std::uint16_t i = 0; i < kCount; ++i) old[i] = traffic.frames[i].size();
+  old[0] = 0;
+  for (std::uint16_t i = 1; i < kCount; ++i)
+    for (; old[i] != 0; --old[i]) {
+      traffic.drain(i);
+      offer();
+      traffic.check();
+    }
+  RC_ASSERT(traffic.memory.pending(0) == 0u);
+  RC_ASSERT(traffic.memory.fits(0, guaranteed - traffic.held(0)));
 }
 
 }  // namespace

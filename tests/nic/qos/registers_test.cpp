@@ -77,6 +77,22 @@ TEST_F(LevelRegisters, PartitionsMoveBetweenFunctions) {
   EXPECT_EQ(pf_read(pf::kMemoryFree), 0u);
 }
 
+TEST_F(LevelRegisters, APartOfAGuaranteeMayBeLent) {
+  command(pf::kLevelLoad | 0);
+  EXPECT_EQ(field(pf::kLevelMemoryLendable), 0u);
+  const std::uint32_t share = field(pf::kLevelMemory);
+  set(pf::kLevelMemoryLendable, share - 1000);
+  EXPECT_EQ(command(pf::kLevelApply | 0), LevelError::memory_reserve_below_frame);
+  EXPECT_EQ(field(pf::kLevelWanted), 1000u);
+  set(pf::kLevelMemoryLendable, share + 1);
+  EXPECT_EQ(command(pf::kLevelApply | 0), LevelError::memory_lend_above_guarantee);
+  set(pf::kLevelMemoryLendable, share - 10'000);
+  EXPECT_EQ(command(pf::kLevelApply | 0), LevelError::none);
+  EXPECT_EQ(rig.nic().level(0).memory.lendable, share - 10'000);
+  EXPECT_EQ(rig.nic().packet_memory().free(), share - 10'000);
+  EXPECT_EQ(pf_read(pf::kMemoryFree), 0u);
+}
+
 TEST_F(LevelRegisters, TheCapacityIsSetUnlessMoreIsPromised) {
   pf_write(pf::kCapacityTransmit, 1'000'000);
   EXPECT_EQ(pf_read(pf::kCapacityTransmit), 1'000'000u);

@@ -19,6 +19,7 @@ constexpr std::uint64_t kMegabit = 1'000'000, kGigabit = 1000 * kMegabit;
 class Service : public Station {
  protected:
   explicit Service(std::uint16_t functions = 3) : Station({.vfs = functions}) {}
+  explicit Service(const RigOptions& options) : Station(options) {}
   qos::ServiceLevel level(std::uint16_t vf) { return rig.nic().level(vf); }
   template <class Change>
   void change(std::uint16_t vf, Change change) {
@@ -300,6 +301,89 @@ TEST_F(Shares, TheReceiveLimitIsSharedByGuaranteeAndWeight) {
   EXPECT_GT(bits[1], 2 * bits[2]);
 }
 
+// A small pool, all of it guaranteed, of which function 0 lends nearly all.
+class Lending : public Service {
+ protected:
+  Lending() : Service(RigOptions{.vfs = 3, .nic = {.vfs = 4, .packet_memory_bytes = 400'000}}) {}
+  void SetUp() override {
+    Service::SetUp();
+    ASSERT_TRUE(rig.nic().set_capacity({.receive = 100 * kMegabit}));
+    change(0, [](auto& level) { level.memory = {100'000, 100'000, 90'000}; });
+    change(1, [](auto& level) { level.memory.most = 190'000; });
+    // What the device takes on at once (its burst: 38,912 bytes) does not stay in memory.
+    from_wire(2, 1000, 38);
+    ASSERT_EQ(read_all(2), 38u);
+    from_wire(1, 1000, 200);
+    ASSERT_EQ(memory().held(1), 190'000u);
+    ASSERT_EQ(drops(1, VfDrop::rx_no_memory), 10u);
+  }
+  const qos::Partitions& memory() { return rig.nic().packet_memory(); }
+  // Lets the device move frames for that long, in steps; what function 1 got.
+  std::size_t pass(Duration time) {
+    std::size_t got = 0;
+    for (const Instant end = rig.clock().now() + time; rig.clock().now() < end;) {
+      rig.clock().advance(std::chrono::microseconds(100));
+      rig.settle();
+      got += read_all(1);
+      read_all(0);
+    }
+    return got;
+  }
+};
+
+TEST_F(Lending, WhatIsLentOfAGuaranteeComesBackWhenItsOwnerNeedsIt) {
+  EXPECT_EQ(pf_read(spec::pf::kMemoryLentOfGuarantees), 90'000u);
+  EXPECT_EQ(pf_read(vf_register(1, spec::pf::kVfMemoryLent)), 90'000u);
+  from_wire(0, 1000, 30);
+  // The reserve was there, the rest is on its way, and that is counted.
+  EXPECT_EQ(memory().held(0), 10'000u);
+  EXPECT_EQ(drops(0, VfDrop::rx_memory_called), 20u);
+  EXPECT_EQ(pf_read(vf_register(0, spec::pf::kVfRefusedCalled)), 20u);
+  EXPECT_EQ(pf_read(vf_register(0, spec::pf::kVfMemoryCalls)), 1u);
+  EXPECT_EQ(pf_read(vf_register(0, spec::pf::kVfMemoryPending)), 90'000u);
+  from_wire(2, 1000, 200);
+  EXPECT_EQ(memory().held(2), 100'000u) << "a guarantee that is not lent is not touched";
+  from_wire(1, 1000, 1);
+  EXPECT_EQ(drops(1, VfDrop::rx_no_memory), 11u) << "nothing more is lent";
+  // All that is held, at the device's capacity.
+  const std::size_t got = pass(std::chrono::microseconds((190 + 10 + 100) * 80));
+  EXPECT_EQ(memory().pending(0), 0u);
+  EXPECT_EQ(got, 190u) << "what was accepted has arrived";
+  EXPECT_EQ(drops(1, VfDrop::rx_no_descriptor), 0u);
+  from_wire(0, 1000, 100);
+  EXPECT_EQ(drops(0, VfDrop::rx_memory_called), 20u);
+  EXPECT_EQ(drops(0, VfDrop::rx_no_memory), 0u);
+}
+
+// A borrower that gives no buffers would keep what it has borrowed for ever.
+TEST_F(Lending, WhoeverBorrowsCannotKeepItByNotReading) {
+  const std::uint32_t control = reg::kRx + reg::kSrrctl;
+  vf_write(1, control, vf_read(1, control) & ~reg::kSrrctlDropEnable);
+  for (int i = 0; i < 10; ++i) {
+    rig.clock().advance(milliseconds(10));
+    from_wire(1, 1000, 100);
+  }
+  ASSERT_EQ(memory().held(1), 190'000u);
+  EXPECT_EQ(drops(1, VfDrop::rx_no_descriptor), 0u);
+  from_wire(0, 1000, 30);
+  EXPECT_EQ(drops(0, VfDrop::rx_memory_called), 20u);
+  for (int i = 0; i < 2; ++i) {
+    rig.clock().advance(milliseconds(10));
+    rig.settle();
+  }
+  EXPECT_EQ(memory().pending(0), 0u);
+  EXPECT_EQ(drops(1, VfDrop::rx_no_descriptor), 90u);
+  EXPECT_EQ(memory().held(1), 100'000u) << "its own it keeps";
+  from_wire(0, 1000, 100);
+  EXPECT_EQ(drops(0, VfDrop::rx_no_memory), 0u);
+  EXPECT_EQ(drops(0, VfDrop::rx_memory_called), 20u);
+  // A while later it is lent again.
+  pass(ServiceLevels::kCallLasts / 2);
+  EXPECT_EQ(memory().free(), 0u);
+  pass(2 * ServiceLevels::kCallLasts);
+  EXPECT_EQ(memory().free(), 90'000u);
+}
+
 // Neither metering nor turns nor keeping takes memory from the heap.
 TEST_F(Shares, NoFrameAllocates) {
   ASSERT_TRUE(rig.nic().set_capacity({.receive = kGigabit, .transmit = kGigabit}));
@@ -340,6 +424,8 @@ TEST_F(Shares, LevelsMayChangeAtAnyTime) {
                               .weight = static_cast<std::uint16_t>(1 + pick(100))};
       level.memory.guaranteed = 10'000 + pick(100'000);
       level.memory.most = level.memory.guaranteed + pick(100'000);
+      if (pick(2) == 0)
+        level.memory.lendable = pick(static_cast<std::uint32_t>(level.memory.guaranteed - 9727));
       EXPECT_FALSE(rig.nic().set_level(vf, level));
     }
     if (pick(50) == 0) {
