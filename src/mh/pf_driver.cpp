@@ -57,7 +57,10 @@ Done PfDriver::start(bool in_use) {
     failed_ = false;
     return std::unexpected(DriverError{"NIC " + pcie::to_string(nic_.pf) + ": not a NIC of this kind"});
   }
-  if (!in_use) store(pf::kControl, pf::kControlReset);
+  if (in_use)
+    adopt_filters();
+  else
+    store(pf::kControl, pf::kControlReset);
   store(pf::kControl, pf::kControlWire);
   carrier_ = (load(pf::kStatus) & 1) != 0;
   store(pf::kMask, pf::kCauseMailbox | pf::kCauseFault | pf::kCauseLink | pf::kCauseFlr);
@@ -74,6 +77,8 @@ Done PfDriver::adopt(std::uint16_t vf, const Grant& grant) {
   state.clear_to_send = state.enabled;
   if (state.enabled) state.api = 4;
   state.receive_mode = load_vf(vf, pf::kVfReceiveMode);
+  state.mac = MacAddress::from_bits(load_vf(vf, pf::kVfMacLow) |
+                                    static_cast<std::uint64_t>(load_vf(vf, pf::kVfMacHigh) & 0xFFFF) << 32);
   return outcome("adopt");
 }
 
@@ -84,12 +89,6 @@ std::uint32_t PfDriver::control_bits(std::uint16_t vf) const {
   return pf::kVfLink | (state.enabled ? pf::kVfEnable : 0) | (grant.spoof_check ? pf::kVfSpoofCheck : 0) |
          (grant.trust ? pf::kVfTrust : 0) | (grant.link_forced ? pf::kVfLinkForced : 0) |
          (grant.backpressure ? pf::kVfBackpressure : 0);
-}
-
-void PfDriver::write_mac(std::uint16_t vf, const MacAddress& mac) {
-  store_vf(vf, pf::kVfMacHigh, 0);  // never a mixture of two addresses
-  store_vf(vf, pf::kVfMacLow, static_cast<std::uint32_t>(mac.bits()));
-  store_vf(vf, pf::kVfMacHigh, static_cast<std::uint32_t>(mac.bits() >> 32) | 1u << 31);
 }
 
 void PfDriver::configure(std::uint16_t vf) {
@@ -191,14 +190,6 @@ void PfDriver::reset_state(std::uint16_t vf) {
 void PfDriver::set_receive_mode(std::uint16_t vf, std::uint32_t mode) {
   vfs_[vf].receive_mode = mode;
   store_vf(vf, pf::kVfReceiveMode, mode);
-}
-
-void PfDriver::clear_filters(std::uint16_t vf) {
-  for (std::uint32_t i = 0; i < pf::kFilterCount; ++i) {
-    if (filter_owner_[i] != vf + 1) continue;
-    store(pf::kFilters + i * pf::kFilterStride + pf::kFilterVf, 0);
-    filter_owner_[i] = 0;
-  }
 }
 
 std::expected<std::vector<PfEvent>, DriverError> PfDriver::service() {

@@ -26,7 +26,8 @@ enum class MailboxRefusal : std::uint8_t {
   foreign_mac,  // SET_MAC or MACVLAN with an address that was not given
   not_trusted,  // promiscuous and the like
   bad_argument,
-  no_filter,  // all additional MAC filters are in use
+  no_filter,  // as many additional MAC filters as one VF may have are in use
+  taken_mac,  // an address that another VF has, or has been given, where their VLANs do not keep them apart
   flood,      // more messages between two ticks than kMailboxLimit
   count_
 };
@@ -47,6 +48,8 @@ class PfDriver {
  public:
   // Mailbox messages that a VF may send between two ticks; probing takes about 30.
   static constexpr std::uint32_t kMailboxLimit = 256;
+  // Additional MAC filters that a VF may have: an equal share, so that none can take them from the others.
+  [[nodiscard]] std::uint32_t filter_quota() const { return spec::pf::kFilterCount / nic_.vfs; }
 
   PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause,
            std::uint32_t mailbox_limit = kMailboxLimit);
@@ -91,6 +94,7 @@ class PfDriver {
     std::uint32_t told = 0;            // refusals that an event has told of since then, a bit each
     unsigned silent_ticks = 0;         // since a reset that its driver has not answered; 0: there is none
     std::uint32_t receive_mode = 0;
+    MacAddress mac;  // as the device has it
     Counters<MailboxRefusal> refused;
   };
   // A reply: the words to send (word 0 without result bits), or why not.
@@ -114,7 +118,12 @@ class PfDriver {
 
   void reset_state(std::uint16_t vf);  // what RESET, FLR and VFCTRL.RST leave
   void tell_of_reset(std::uint16_t vf);
+  // Addresses (pf_addresses.cpp).
   void clear_filters(std::uint16_t vf);
+  void adopt_filters();
+  [[nodiscard]] std::uint32_t filters(std::uint16_t vf) const;
+  // Another VF than this one has the address, and a frame could be for both.
+  [[nodiscard]] bool anothers(std::uint16_t vf, const MacAddress& mac) const;
   void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
   void announce_link();                                  // PF_CONTROL to every VF that listens
   void set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X
@@ -139,7 +148,11 @@ class PfDriver {
   std::uint32_t mailbox_limit_;
   bool carrier_ = false, failed_ = false;
   std::vector<VfState> vfs_;
-  std::array<std::uint16_t, spec::pf::kFilterCount> filter_owner_{};  // VF + 1; 0: free
+  struct Filter {
+    std::uint16_t owner = 0;  // VF + 1; 0: free
+    MacAddress mac;
+  };
+  std::array<Filter, spec::pf::kFilterCount> filters_{};
 };
 
 }  // namespace ladon::mh

@@ -25,11 +25,6 @@ std::uint32_t info(std::uint32_t word) {
   return word >> kInfoShift & kInfoMask;
 }
 
-template <class Words>
-MacAddress mac_in(const Words& message) {
-  return MacAddress::from_bits(message[1] | static_cast<std::uint64_t>(message[2] & 0xFFFF) << 32);
-}
-
 }  // namespace
 
 std::string_view name(MailboxRefusal refusal) {
@@ -50,6 +45,8 @@ std::string_view name(MailboxRefusal refusal) {
       return "bad argument";
     case MailboxRefusal::no_filter:
       return "no filter left";
+    case MailboxRefusal::taken_mac:
+      return "another VF's MAC";
     case MailboxRefusal::flood:
       return "flood";
     case MailboxRefusal::count_:
@@ -157,15 +154,6 @@ PfDriver::Answer PfDriver::answer_queues(std::uint16_t vf, const MessageWords& m
   return std::vector<std::uint32_t>{message[0], vfr::kQueues, vfr::kQueues, translates_vlan, default_queue};
 }
 
-PfDriver::Answer PfDriver::set_mac(std::uint16_t vf, const MessageWords& message) {
-  const Grant& grant = *vfs_[vf].grant;
-  const MacAddress wanted = mac_in(message);
-  if (wanted.is_multicast() || wanted.is_zero()) return std::unexpected(MailboxRefusal::bad_argument);
-  if (wanted != grant.mac && !grant.trust) return std::unexpected(MailboxRefusal::foreign_mac);
-  write_mac(vf, wanted);
-  return std::vector{message[0]};
-}
-
 PfDriver::Answer PfDriver::set_multicast(std::uint16_t vf, const MessageWords& message) {
   const std::uint32_t count = std::min(info(message[0]), kMostHashes);
   store_vf(vf, pf::kVfMulticast, 1u << 31);
@@ -189,23 +177,6 @@ PfDriver::Answer PfDriver::set_max_frame(std::uint16_t vf, const MessageWords& m
   if (longest < kShortestFrame || longest > kLongestFrame)
     return std::unexpected(MailboxRefusal::bad_argument);
   store_vf(vf, pf::kVfMaxFrame, longest - kFcs + kVlanTag);
-  return std::vector{message[0]};
-}
-
-PfDriver::Answer PfDriver::set_macvlan(std::uint16_t vf, const MessageWords& message) {
-  const std::uint32_t index = info(message[0]);
-  if (index <= 1) clear_filters(vf);  // 0: none any more; 1: the first of a new list
-  if (index == 0) return std::vector{message[0]};
-  const MacAddress mac = mac_in(message);
-  if (!vfs_[vf].grant->trust) return std::unexpected(MailboxRefusal::foreign_mac);
-  if (mac.is_multicast() || mac.is_zero()) return std::unexpected(MailboxRefusal::bad_argument);
-  const auto free = std::ranges::find(filter_owner_, 0);
-  if (free == filter_owner_.end()) return std::unexpected(MailboxRefusal::no_filter);
-  *free = static_cast<std::uint16_t>(vf + 1);
-  const auto at = pf::kFilters + static_cast<std::uint32_t>(free - filter_owner_.begin()) * pf::kFilterStride;
-  store(at + pf::kFilterMacLow, static_cast<std::uint32_t>(mac.bits()));
-  store(at + pf::kFilterMacHigh, static_cast<std::uint32_t>(mac.bits() >> 32));
-  store(at + pf::kFilterVf, vf | 1u << 31);
   return std::vector{message[0]};
 }
 

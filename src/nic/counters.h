@@ -21,7 +21,7 @@ enum class VfDrop : std::uint8_t {
   rx_disabled,          // no queue runs
   rx_no_descriptor,     // the ring has no free buffer
   rx_too_long,          // above the limit that the management software set
-  rx_vlan,              // a VLAN that the function is no member of
+  rx_vlan,              // to its address, in a VLAN that the function is no member of
   rx_over_rate,         // above the bits a second of its service level
   rx_over_packet_rate,  // above its packets a second
   rx_over_cost,         // above its share of processing

@@ -149,10 +149,12 @@ void Engine::check_carrier() {
 
 void Engine::addresses_changed() {
   switch_.clear_addresses();
+  port_vlans_ = false;
   switch_.broadcast = switch_.all_multicast = switch_.by_hash = switch_.promiscuous = 0;
   for (const auto& vf : vfs_) {
     const VfPolicy& policy = vf->policy();
     const VfMask bit = VfMask{1} << vf->index();
+    port_vlans_ |= policy.has_port_vlan();
     if (policy.mac_valid) switch_.add_address(policy.mac, vf->index());
     const auto mode = policy.receive_mode;
     if ((mode & spec::pf::kReceiveBroadcast) != 0) switch_.broadcast |= bit;

@@ -131,8 +131,13 @@ class Engine {
     [[nodiscard]] bool one() const { return to != 0 && (to & (to - 1)) == 0; }
     bool outside = false;  // to the wire, too
     bool reserved = false;
+    VfMask strangers = 0;  // they have the address, and are not in the frame's VLAN
   };
   [[nodiscard]] Direction direct(const Frame& frame, const Vf* sender) const;
+  [[nodiscard]] Direction within_vlan(Direction direction, const Frame& frame, VfMask owners,
+                                      VfMask others) const;
+  [[nodiscard]] VfMask members(VfMask vfs, const Frame& frame) const;
+  void refuse_strangers(VfMask strangers);
   Forwarded forward_to(Vf& to, Frame& frame, FrameSource& source, Vf* sender);
   Forwarded forward_to_many(VfMask to, Frame& frame, FrameSource& source);
   bool may_wait(RxQueue& queue, FrameSource& source, const Vf* sender);
@@ -180,6 +185,7 @@ class Engine {
   VfMask touched_ = 0, moderated_ = 0;
   bool busy_ = false, carrier_ = false;
   bool transmit_in_turns_ = false, receive_in_turns_ = false;
+  bool port_vlans_ = false;       // some function's port has a VLAN
   std::uint64_t calls_seen_ = 0;  // of lent memory
   std::vector<QueueTurns> turns_;
   std::uint16_t enabled_ = 0;

@@ -21,13 +21,42 @@ Engine::Direction Engine::direct(const Frame& frame, const Vf* sender) const {
   const std::uint64_t mac = load_le<std::uint64_t>(frame.head.data()) & kAddressMask;
   const VfMask others = sender == nullptr ? ~VfMask{0} : ~(VfMask{1} << sender->index());
   const bool to_wire = sender != nullptr && wire_.enabled;
+  VfMask owners = 0;
+  Direction found;
   if ((mac & 1) == 0) [[likely]] {
-    const VfMask owners = switch_.owners(mac);
-    return {.to = (owners | switch_.promiscuous) & others, .outside = to_wire && owners == 0};
-  }
-  if (is_reserved(mac) && !mutations_.pass_reserved) [[unlikely]]
+    owners = switch_.owners(mac);
+    found = {.to = (owners | switch_.promiscuous) & others, .outside = to_wire && owners == 0};
+  } else if (is_reserved(mac) && !mutations_.pass_reserved) [[unlikely]] {
     return {.reserved = true};
-  return {.to = switch_.receivers(mac) & others, .outside = to_wire};
+  } else {
+    found = {.to = switch_.receivers(mac) & others, .outside = to_wire};
+  }
+  if (frame.tagged || port_vlans_) [[unlikely]]
+    return within_vlan(found, frame, owners, others);
+  return found;
+}
+
+// An address is one within its VLAN: functions of two VLANs may have the same, and what nobody of the frame's
+// VLAN has is looked for on the wire (as with the 82599's pools, Datasheet 7.10.3).
+[[gnu::noinline]] Engine::Direction Engine::within_vlan(Direction direction, const Frame& frame,
+                                                        VfMask owners, VfMask others) const {
+  direction.to = members(direction.to, frame);
+  if (owners == 0 || members(owners, frame) != 0) return direction;
+  direction.outside = others != ~VfMask{0} && wire_.enabled;
+  direction.strangers = owners & others;
+  return direction;
+}
+
+VfMask Engine::members(VfMask vfs, const Frame& frame) const {
+  VfMask found = vfs;
+  for (VfMask left = vfs; left != 0; left &= left - 1)
+    if (!vfs_[static_cast<std::size_t>(std::countr_zero(left))]->takes_tag(frame)) found &= ~(left & -left);
+  return found;
+}
+
+void Engine::refuse_strangers(VfMask strangers) {
+  for (; strangers != 0; strangers &= strangers - 1)
+    vfs_[static_cast<std::size_t>(std::countr_zero(strangers))]->drop(VfDrop::rx_vlan);
 }
 
 Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender) {
@@ -37,11 +66,13 @@ Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender)
   if (direction.one() && !direction.outside) [[likely]]
     return forward_to(*vfs_[static_cast<std::size_t>(std::countr_zero(direction.to))], frame, source, sender);
   if (direction.to == 0 && !direction.outside) {
-    drop_unroutable(direction, sender);
+    refuse_strangers(direction.strangers);
+    if (direction.strangers == 0) drop_unroutable(direction, sender);
     return Forwarded::done;
   }
   if (direction.to != 0 && forward_to_many(direction.to, frame, source) == Forwarded::wait)
     return Forwarded::wait;
+  refuse_strangers(direction.strangers);
   if (direction.outside && !wire_.send(frame)) sender->drop(VfDrop::tx_wire_full);
   return Forwarded::done;
 }

@@ -66,7 +66,9 @@ class Vf final : public pcie::Function {
   [[nodiscard]] bool running() const { return running_; }
   [[nodiscard]] RxQueue& rx(unsigned queue) { return *rx_[queue]; }
   [[nodiscard]] TxQueue& tx(unsigned queue) { return *tx_[queue]; }
-  // Is there a place for this frame? The queue, or why not.
+  // It is a member of the frame's VLAN.
+  [[nodiscard]] bool takes_tag(const Frame& frame) const;
+  // Is there a place for this frame, which is of a VLAN of its own? The queue, or why not.
   struct Admission {
     RxQueue* queue = nullptr;  // null: dropped for `reason`
     VfDrop reason{};
@@ -153,7 +155,6 @@ class Vf final : public pcie::Function {
   void reset();  // VFCTRL.RST
   void function_level_reset();
   void finish_scrub();
-  [[nodiscard]] bool takes_tag(const Frame& frame) const;
   [[nodiscard]] bool within_rate(const Frame& frame, VfDrop& reason);
   void count_against_rate(const Frame& frame);
   [[nodiscard]] bool welcome(const Frame& frame, VfDrop& reason);

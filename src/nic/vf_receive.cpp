@@ -48,12 +48,6 @@ VfDrop over_rate(qos::Measure measure) {
     reason = VfDrop::rx_too_long;
     return false;
   }
-  if (frame.tagged || policy_.has_port_vlan()) [[unlikely]] {
-    if (!takes_tag(frame)) {
-      reason = VfDrop::rx_vlan;
-      return false;
-    }
-  }
   // Before any of its bytes is looked at: a frame that is refused here has cost next to nothing.
   return limiter_ == nullptr || within_rate(frame, reason);
 }

@@ -189,14 +189,92 @@ TEST_F(PfTest, AdditionalMacsEndWithTheVfsReset) {
   const auto valid = [&](std::uint32_t i) {
     return (rack.nic.registers[pf::kFilters + i * pf::kFilterStride + pf::kFilterVf] >> 31) != 0;
   };
-  for (std::uint32_t i = 0; i < pf::kFilterCount; ++i)
-    ASSERT_EQ(ask({vfr::kMessageSetMacVlan | 2 << 16, 2, i}), (vfr::kMessageSetMacVlan | 2 << 16) | kOk);
+  // An eighth of them: there are as many VFs.
+  for (std::uint32_t i = 0; i < pf::kFilterCount / 8; ++i)
+    ASSERT_EQ(ask({vfr::kMessageSetMacVlan | 2 << 16, 2, 100 + i}),
+              (vfr::kMessageSetMacVlan | 2 << 16) | kOk);
   EXPECT_EQ(ask({vfr::kMessageSetMacVlan | 2 << 16, 2, 999}), (vfr::kMessageSetMacVlan | 2 << 16) | kNo);
   EXPECT_EQ(driver->refusals(0)[MailboxRefusal::no_filter], 1u);
-  EXPECT_TRUE(valid(0) && valid(127));
+  EXPECT_TRUE(valid(0) && valid(15));
+  EXPECT_FALSE(valid(16));
   driver->tick();
   negotiate();
-  EXPECT_FALSE(valid(0) || valid(127));
+  EXPECT_FALSE(valid(0) || valid(15));
+}
+
+class TrustedPf : public PfTest {
+ protected:
+  void SetUp() override {
+    trusted = grant(0, 1, 0);
+    trusted.trust = true;
+    start(trusted);
+    negotiate();
+  }
+  std::uint32_t set_mac(std::uint32_t low, std::uint32_t high, std::uint16_t vf = 0) {
+    return ask({vfr::kMessageSetMac, low, high}, vf);
+  }
+  std::uint32_t add_filter(std::uint32_t low, std::uint32_t high, std::uint16_t vf = 0) {
+    return ask({vfr::kMessageSetMacVlan | 2 << 16, low, high}, vf) & ~(2u << 16);
+  }
+  Grant trusted;
+};
+
+TEST_F(TrustedPf, AnothersAddressIsNotTaken) {
+  const std::uint64_t other = grant(1, 1, 1).mac.bits();
+  const auto low = static_cast<std::uint32_t>(other), high = static_cast<std::uint32_t>(other >> 32);
+  EXPECT_EQ(set_mac(low, high), vfr::kMessageSetMac | kNo);
+  EXPECT_EQ(add_filter(low, high), vfr::kMessageSetMacVlan | kNo);
+  EXPECT_EQ(driver->refusals(0)[MailboxRefusal::taken_mac], 2u);
+  EXPECT_EQ(rack.nic.mac(0), grant(0, 1, 0).mac.bits());
+  // Nor one that another has chosen for itself, nor one of its filters.
+  Grant second = grant(1, 1, 1);
+  second.trust = true;
+  ASSERT_TRUE(driver->quiesce(1).has_value());
+  ASSERT_TRUE(driver->enable(1, second).has_value());
+  negotiate(1);
+  EXPECT_EQ(set_mac(0x02, 0x77, 1), vfr::kMessageSetMac | kOk);
+  EXPECT_EQ(add_filter(0x02, 0x88, 1), vfr::kMessageSetMacVlan | kOk);
+  EXPECT_EQ(set_mac(0x02, 0x77), vfr::kMessageSetMac | kNo);
+  EXPECT_EQ(set_mac(0x02, 0x88), vfr::kMessageSetMac | kNo);
+  EXPECT_EQ(set_mac(low, high), vfr::kMessageSetMac | kNo) << "given to it, though it has another now";
+  EXPECT_EQ(driver->refusals(0)[MailboxRefusal::taken_mac], 5u);
+  EXPECT_EQ(set_mac(0x02, 0x99), vfr::kMessageSetMac | kOk);
+}
+
+TEST_F(TrustedPf, InAVlanOfItsOwnAnAddressIsFree) {
+  const std::uint64_t other = grant(1, 1, 1).mac.bits();
+  const auto low = static_cast<std::uint32_t>(other), high = static_cast<std::uint32_t>(other >> 32);
+  Grant first = trusted, second = grant(1, 1, 1);
+  for (const auto& [one, two, result] :
+       {std::tuple{7, 8, kOk}, std::tuple{7, 7, kNo}, std::tuple{7, 0, kNo}}) {
+    first.vlan = static_cast<std::uint16_t>(one);
+    second.vlan.reset();
+    if (two != 0) second.vlan = static_cast<std::uint16_t>(two);
+    for (std::uint16_t vf = 0; vf < 2; ++vf) {
+      ASSERT_TRUE(driver->quiesce(vf).has_value());
+      ASSERT_TRUE(driver->enable(vf, vf == 0 ? first : second).has_value());
+    }
+    negotiate();
+    EXPECT_EQ(set_mac(low, high), vfr::kMessageSetMac | result) << one << " and " << two;
+  }
+}
+
+TEST_F(TrustedPf, FiltersSurviveTheDriver) {
+  ASSERT_EQ(add_filter(0x02, 0x88), vfr::kMessageSetMacVlan | kOk);
+  auto inventory = take_inventory(host);
+  driver = std::make_unique<PfDriver>(host, inventory->nics[0], [](auto) {});
+  ASSERT_TRUE(driver->start(true).has_value());
+  ASSERT_TRUE(driver->adopt(0, trusted).has_value());
+  Grant second = grant(1, 1, 1);
+  second.trust = true;
+  ASSERT_TRUE(driver->adopt(1, second).has_value());
+  EXPECT_EQ(add_filter(0x02, 0x88, 1), vfr::kMessageSetMacVlan | kNo);
+  EXPECT_EQ(add_filter(0x02, 0x99, 1), vfr::kMessageSetMacVlan | kOk);
+  const auto owner = [&](std::uint32_t i) {
+    return rack.nic.registers[pf::kFilters + i * pf::kFilterStride + pf::kFilterVf];
+  };
+  EXPECT_EQ(owner(0), 0u | 1u << 31) << "not overwritten";
+  EXPECT_EQ(owner(1), 1u | 1u << 31);
 }
 
 TEST_F(PfTest, AResetOfTheVfIsAnswered) {
