@@ -43,7 +43,7 @@ enum class Mutant : std::uint8_t {
   no_drain,                 // an unmap is answered while accesses are under way
   no_unmap,                 // a host's part frees memory without taking the mapping away
   no_spoof_check,           // VFs send with any source address
-  trust_everyone,           // every VF may have any address and mode
+  trust_everyone,           // every VF may have any address, others' too, and mode
   no_source_validation,     // switch ports let every requester ID in
   no_translation_blocking,  // switch ports let translated requests in
   link_side_programs,       // an NTB takes translations from its link side too

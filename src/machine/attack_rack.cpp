@@ -176,7 +176,8 @@ std::expected<void, std::string> AttackRack::start_management() {
                           .mailbox_limit = conditions_.mutant == Mutant::no_mailbox_limit
                                                ? std::numeric_limits<std::uint32_t>::max()
                                                : mh::PfDriver::kMailboxLimit,
-                          .mutations = {.believe_any_host = conditions_.mutant == Mutant::believe_any_host}});
+                          .mutations = {.believe_any_host = conditions_.mutant == Mutant::believe_any_host,
+                                        .any_address = conditions_.mutant == Mutant::trust_everyone}});
   if (!service) return std::unexpected(service.error());
   service_ = std::move(*service);
   service_->tick();

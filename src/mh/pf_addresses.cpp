@@ -1,5 +1,5 @@
 // Which unicast addresses a VF may have beside the one that it was given: a trusted VF's are its own choice,
-// as long as it takes neither another's address nor another's share of the filters.
+// as long as it takes neither another's address nor all of the filters.
 #include <algorithm>
 
 #include "mh/pf_driver.h"
@@ -28,6 +28,7 @@ bool kept_apart(const std::optional<Grant>& one, const std::optional<Grant>& oth
 }  // namespace
 
 bool PfDriver::anothers(std::uint16_t vf, const MacAddress& mac) const {
+  if (any_address_) return false;
   for (std::uint16_t other = 0; other < vfs_.size(); ++other) {
     const VfState& state = vfs_[other];
     if (other == vf || !state.grant || kept_apart(state.grant, vfs_[vf].grant)) continue;
@@ -58,9 +59,9 @@ PfDriver::Answer PfDriver::set_mac(std::uint16_t vf, const MessageWords& message
 
 // ---- additional filters
 
-std::uint32_t PfDriver::filters(std::uint16_t vf) const {
-  return static_cast<std::uint32_t>(
-      std::ranges::count_if(filters_, [&](const Filter& filter) { return filter.owner == vf + 1; }));
+bool PfDriver::may_filter(std::uint16_t vf) const {
+  return any_address_ || std::ranges::count(filters_, vf + 1, &Filter::owner) <
+                             std::ranges::count(filters_, 0, &Filter::owner);
 }
 
 PfDriver::Answer PfDriver::set_macvlan(std::uint16_t vf, const MessageWords& message) {
@@ -72,8 +73,7 @@ PfDriver::Answer PfDriver::set_macvlan(std::uint16_t vf, const MessageWords& mes
   if (mac.is_multicast() || mac.is_zero()) return std::unexpected(MailboxRefusal::bad_argument);
   if (anothers(vf, mac)) return std::unexpected(MailboxRefusal::taken_mac);
   const auto free = std::ranges::find(filters_, 0, &Filter::owner);
-  if (filters(vf) >= filter_quota() || free == filters_.end())
-    return std::unexpected(MailboxRefusal::no_filter);
+  if (free == filters_.end() || !may_filter(vf)) return std::unexpected(MailboxRefusal::no_filter);
   *free = {.owner = static_cast<std::uint16_t>(vf + 1), .mac = mac};
   const std::uint32_t at = filter_at(static_cast<std::size_t>(free - filters_.begin()));
   store(at + pf::kFilterMacLow, static_cast<std::uint32_t>(mac.bits()));

@@ -22,8 +22,14 @@ constexpr std::uint32_t kDefaultMaxFrame = 1518;       // MTU 1500 with a VLAN t
 
 }  // namespace
 
-PfDriver::PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause, std::uint32_t mailbox_limit)
-    : host_(host), nic_(nic), pause_(std::move(pause)), mailbox_limit_(mailbox_limit), vfs_(nic.vfs) {}
+PfDriver::PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause, std::uint32_t mailbox_limit,
+                   bool any_address)
+    : host_(host),
+      nic_(nic),
+      pause_(std::move(pause)),
+      mailbox_limit_(mailbox_limit),
+      any_address_(any_address),
+      vfs_(nic.vfs) {}
 
 std::uint32_t PfDriver::load(std::uint32_t offset) {
   const auto value = host_.load32(BusAddr(nic_.registers.bits() + offset));

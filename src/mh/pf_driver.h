@@ -26,7 +26,7 @@ enum class MailboxRefusal : std::uint8_t {
   foreign_mac,  // SET_MAC or MACVLAN with an address that was not given
   not_trusted,  // promiscuous and the like
   bad_argument,
-  no_filter,  // as many additional MAC filters as one VF may have are in use
+  no_filter,  // it has as many additional MAC filters as are left for the others
   taken_mac,  // an address that another VF has, or has been given, where their VLANs do not keep them apart
   flood,      // more messages between two ticks than kMailboxLimit
   count_
@@ -48,11 +48,10 @@ class PfDriver {
  public:
   // Mailbox messages that a VF may send between two ticks; probing takes about 30.
   static constexpr std::uint32_t kMailboxLimit = 256;
-  // Additional MAC filters that a VF may have: an equal share, so that none can take them from the others.
-  [[nodiscard]] std::uint32_t filter_quota() const { return spec::pf::kFilterCount / nic_.vfs; }
 
-  PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause,
-           std::uint32_t mailbox_limit = kMailboxLimit);
+  // `any_address`: trusted VFs may have others' addresses and all filters, to show what that is worth.
+  PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause, std::uint32_t mailbox_limit = kMailboxLimit,
+           bool any_address = false);
 
   // Checks the device, turns the wire and its interrupts on. `in_use`: nothing is reset.
   [[nodiscard]] Done start(bool in_use);
@@ -121,7 +120,8 @@ class PfDriver {
   // Addresses (pf_addresses.cpp).
   void clear_filters(std::uint16_t vf);
   void adopt_filters();
-  [[nodiscard]] std::uint32_t filters(std::uint16_t vf) const;
+  // It may have one more: fewer than are free. However many VFs fill up, something is left for the next.
+  [[nodiscard]] bool may_filter(std::uint16_t vf) const;
   // Another VF than this one has the address, and a frame could be for both.
   [[nodiscard]] bool anothers(std::uint16_t vf, const MacAddress& mac) const;
   void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
@@ -146,6 +146,7 @@ class PfDriver {
   Nic nic_;
   Pause pause_;
   std::uint32_t mailbox_limit_;
+  bool any_address_;
   bool carrier_ = false, failed_ = false;
   std::vector<VfState> vfs_;
   struct Filter {

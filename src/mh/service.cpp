@@ -107,7 +107,8 @@ std::expected<void, std::string> Service::find_out() {
 std::expected<void, std::string> Service::start_drivers() {
   for (const Nic& nic : inventory_.nics) {
     const std::size_t index = pfs_.size();
-    pfs_.push_back(std::make_unique<PfDriver>(host_, nic, options_.pause, options_.mailbox_limit));
+    pfs_.push_back(std::make_unique<PfDriver>(host_, nic, options_.pause, options_.mailbox_limit,
+                                              options_.mutations.any_address));
     if (auto done = pfs_.back()->start(adopted_); !done) return std::unexpected(done.error().message);
     if (auto done = route(host_, inventory_, nic.pf, control::pf_vector(index)); !done) return done;
   }

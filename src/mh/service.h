@@ -51,6 +51,7 @@ struct ServiceOptions {
   // Checks left out, to show what they are worth: never in a rack that is to hold.
   struct Mutations {
     bool believe_any_host = false;  // a host's part may speak for the slots of all others
+    bool any_address = false;       // as PfDriver says
   } mutations = {};
 };
 

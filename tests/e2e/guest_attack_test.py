@@ -42,7 +42,7 @@ hosts:
         vf: {nic: nic0, index: 3, mac: 52:54:00:31:00:03}
         address: 10.31.0.13/24
 """
-SUCCEED = ["D1", "D2", "D3a", "N4", "P1a", "P1c", "I1a", "I2", "C4a", "S2"]
+SUCCEED = ["D1", "D2", "D3a", "N4", "P1a", "P1c", "I1a", "I2", "S2"]
 
 
 def attack(folder, file, *arguments):

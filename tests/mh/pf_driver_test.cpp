@@ -189,17 +189,17 @@ TEST_F(PfTest, AdditionalMacsEndWithTheVfsReset) {
   const auto valid = [&](std::uint32_t i) {
     return (rack.nic.registers[pf::kFilters + i * pf::kFilterStride + pf::kFilterVf] >> 31) != 0;
   };
-  // An eighth of them: there are as many VFs.
-  for (std::uint32_t i = 0; i < pf::kFilterCount / 8; ++i)
+  // As many as are left for the others.
+  for (std::uint32_t i = 0; i < pf::kFilterCount / 2; ++i)
     ASSERT_EQ(ask({vfr::kMessageSetMacVlan | 2 << 16, 2, 100 + i}),
               (vfr::kMessageSetMacVlan | 2 << 16) | kOk);
   EXPECT_EQ(ask({vfr::kMessageSetMacVlan | 2 << 16, 2, 999}), (vfr::kMessageSetMacVlan | 2 << 16) | kNo);
   EXPECT_EQ(driver->refusals(0)[MailboxRefusal::no_filter], 1u);
-  EXPECT_TRUE(valid(0) && valid(15));
-  EXPECT_FALSE(valid(16));
+  EXPECT_TRUE(valid(0) && valid(63));
+  EXPECT_FALSE(valid(64));
   driver->tick();
   negotiate();
-  EXPECT_FALSE(valid(0) || valid(15));
+  EXPECT_FALSE(valid(0) || valid(63));
 }
 
 class TrustedPf : public PfTest {
