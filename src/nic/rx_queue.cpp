@@ -127,7 +127,7 @@ void RxQueue::fill(Slot& to, const Completion& completion, std::uint32_t length,
 // ---- write-back
 
 void RxQueue::flush() {
-  if (!live_) return;
+  if (!live_ || !end_run()) return;
   std::uint32_t complete = 0;
   while (written_ + complete != used_ && slot(written_ + complete).outstanding == 0) ++complete;
   while (complete != 0 && live_) {
@@ -230,6 +230,8 @@ void RxQueue::refresh() {
 void RxQueue::abandon() {
   live_ = false;
   abandoned_ = outstanding_ != 0;
+  if (run_.segments() != 0) vf_.give_back_context(qos::ContextKind::coalescing);
+  run_.end();
   std::uint64_t bytes = 0;
   for (std::uint32_t i = written_; i != used_; ++i) bytes += slot(i).length();
   vf_.release_memory(bytes);

@@ -10,6 +10,7 @@
 
 #include "nic/fault.h"
 #include "nic/frame.h"
+#include "nic/offload/coalesce.h"
 #include "nic/queue_set.h"
 #include "nic/ring.h"
 #include "pcie/dma.h"
@@ -42,9 +43,12 @@ class RxQueue {
   struct Completion {
     std::uint32_t info = 0, hash = 0, status = 0;
     std::uint16_t vlan = 0;
+    friend bool operator==(const Completion&, const Completion&) = default;
   };
   // After room() said ready. False if the tables refused the write: the queue has stopped.
   bool deliver(const Frame& frame, const Completion& completion, FrameSource& source);
+  // The same, coalescing: the frame may become part of the one before (rx_coalesce.cpp).
+  bool gather(const Frame& frame, const Completion& completion, FrameSource& source);
   // Writes back what is complete and causes the interrupt.
   void flush();
   void completed(const DmaWork& work, pcie::DmaStatus status);
@@ -80,6 +84,8 @@ class RxQueue {
 
  private:
   static constexpr std::uint32_t kSlots = 128, kFetch = 32;
+  // Descriptors of a coalesced frame: a driver's packet has so many pieces (Linux: 17, and does not look).
+  static constexpr std::uint32_t kMostRunSlots = 16;
   struct Slot {
     std::uint64_t buffer = 0;
     std::uint64_t low = 0, high = 0;  // the write-back
@@ -93,6 +99,10 @@ class RxQueue {
   void take_descriptors(std::uint32_t count);
   bool deliver_pieces(const Frame& frame, const Completion& completion, FrameSource& source);
   bool write_staged(Slot& to, std::uint32_t slot, ConstBytes bytes, FrameSource& source);
+  bool append(const Frame& frame, const Completion& completion, const offload::Segment& segment);
+  void begin_run(const Frame& frame, const Completion& completion, const offload::Segment& segment,
+                 std::uint32_t first);
+  bool end_run();
   void fill(Slot& to, const Completion& completion, std::uint32_t length, std::uint32_t status);
   void write_back(std::uint32_t count);
   bool write_back_slowly(std::uint32_t count, Iova at);
@@ -115,6 +125,11 @@ class RxQueue {
   RingShape shape_;
   QueueSet waiters_;
   std::array<Slot, kSlots> slots_{};
+  // The frame that is being coalesced: the last one of the ring, from slot run_first_ on.
+  offload::Run run_;
+  Completion run_completion_;
+  std::uint32_t run_first_ = 0;
+  std::array<std::uint16_t, kMostRunSlots> run_starts_{};  // segments that begin in each of its slots
   std::array<std::byte, kFetch * kDescriptorBytes> raw_{};
 };
 

@@ -106,6 +106,7 @@ void Vf::quieted() {
 void Vf::set_policy(const VfPolicy& policy) {
   policy_ = policy;
   mac_bits_ = policy.mac_valid ? policy.mac.bits() : 0;
+  coalesces_ = policy_.has(pf::kVfCoalesce);
   if (policy_.has(pf::kVfEnable)) scrubbed_ = scrub_wanted_ = false;
   engine_.addresses_changed();
   refresh();
@@ -137,6 +138,7 @@ void Vf::function_level_reset() {
 void Vf::scrub() {
   policy_ = {};
   mac_bits_ = 0;
+  coalesces_ = false;
   engine_.fabric().forget(index_);
   engine_.forget_filters(index_);
   engine_.forget_level(index_);

@@ -92,6 +92,7 @@ class Vf final : public pcie::Function {
   void spend(std::uint32_t bytes) { allowance_ -= bytes; }
   void set_allowance(std::int64_t bytes) { allowance_ = bytes; }
   [[nodiscard]] std::int64_t allowance() const { return allowance_; }
+  void count_coalesced() { ++statistics_.coalesced_packets; }
   void count_sent(std::uint32_t bytes) {
     ++statistics_.sent_packets;
     statistics_.sent_bytes += bytes;
@@ -198,6 +199,7 @@ class Vf final : public pcie::Function {
   qos::OffloadContexts contexts_;
   std::int64_t allowance_ = kNoTurns;
   std::unique_ptr<RxStore> store_;  // null: frames go straight to the queues
+  bool coalesces_ = false;
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;
   std::array<std::unique_ptr<RxQueue>, kQueues> rx_;

@@ -40,6 +40,7 @@ struct VfAdmin::Map {
       {reg::kVfMemoryPending, 1, 4, "VF_MEMORY_PENDING", &A::read_memory_pending},
       {reg::kVfMemoryCalls, 1, 4, "VF_MEMORY_CALLS", &A::read_memory_calls},
       {reg::kVfRefusedCalled, 1, 4, "VF_REFUSED_CALLED", &A::read_refused_called},
+      {reg::kVfCoalesced, 1, 4, "VF_COALESCED", &A::read_coalesced},
       {reg::kVfCounterClear, 1, 4, "VF_COUNTER_CLEAR", nullptr, &A::write_counter_clear},
   }));
 };
@@ -66,7 +67,7 @@ std::uint32_t VfAdmin::read_control(std::uint32_t) {
 void VfAdmin::write_control(std::uint32_t, std::uint32_t value) {
   if ((value & reg::kVfScrub) != 0) return vf_.scrub();
   constexpr std::uint32_t kKept = reg::kVfEnable | reg::kVfLink | reg::kVfSpoofCheck | reg::kVfTrust |
-                                  reg::kVfLinkForced | reg::kVfBackpressure;
+                                  reg::kVfLinkForced | reg::kVfBackpressure | reg::kVfCoalesce;
   change([&](VfPolicy& policy) { policy.control = value & kKept; });
 }
 
@@ -208,6 +209,9 @@ std::uint32_t VfAdmin::read_memory_calls(std::uint32_t) {
 }
 std::uint32_t VfAdmin::read_refused_called(std::uint32_t) {
   return static_cast<std::uint32_t>(vf_.drops()[VfDrop::rx_memory_called]);
+}
+std::uint32_t VfAdmin::read_coalesced(std::uint32_t) {
+  return static_cast<std::uint32_t>(vf_.statistics().coalesced_packets);
 }
 void VfAdmin::write_counter_clear(std::uint32_t, std::uint32_t) {
   vf_.clear_counters();

@@ -96,15 +96,20 @@ Vf::Admission Vf::admit(Frame& frame) {
   RxQueue::Completion completion{.info = frame.info | static_cast<std::uint32_t>(admission.rss.type),
                                  .hash = admission.rss.hash,
                                  .status = frame.status};
+  const auto deliver = [&](const Frame& whole) {
+    if (coalesces_) [[unlikely]]
+      return queue.gather(whole, completion, source);
+    return queue.deliver(whole, completion, source);
+  };
   bool delivered = false;
   if (!frame.tagged || policy_.has_port_vlan()) [[likely]] {
-    delivered = queue.deliver(frame, completion, source);
+    delivered = deliver(frame);
   } else if (queue.strips_vlan()) {
     completion.status |= desc::kRxVlanPacket;
     completion.vlan = frame.tag;
-    delivered = queue.deliver(frame, completion, source);
+    delivered = deliver(frame);
   } else {
-    delivered = queue.deliver(engine_.with_tag(frame), completion, source);
+    delivered = deliver(engine_.with_tag(frame));
   }
   if (!delivered) return drop(VfDrop::rx_refused);
   engine_.delivered(queue.id());

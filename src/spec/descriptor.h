@@ -39,6 +39,7 @@ inline constexpr std::uint32_t kContexts = 2;  // a queue remembers context 0 an
 // are written last.
 inline constexpr std::uint32_t kRxInfo = 0, kRxHash = 4, kRxStatus = 8, kRxLength = 12, kRxVlan = 14;
 inline constexpr std::uint32_t kRxRssTypeMask = 0xF, kRxPacketTypeMask = 0x1FFF0;
+inline constexpr std::uint32_t kRxCoalescedShift = 17, kRxCoalescedMost = 15;  // RSCCNT, in 0..3
 inline constexpr std::uint32_t kRxDone = 1u << 0, kRxEndOfPacket = 1u << 1, kRxVlanPacket = 1u << 3,
                                kRxUdpChecked = 1u << 4, kRxL4Checked = 1u << 5, kRxIpChecked = 1u << 6,
                                kRxLoopback = 1u << 18;

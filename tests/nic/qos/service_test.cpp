@@ -408,6 +408,29 @@ TEST_F(Shares, NoFrameAllocates) {
   EXPECT_EQ(allocations, 0u);
 }
 
+// Nor does coalescing what a segmented packet becomes.
+TEST_F(Service, NoSegmentAllocates) {
+  const auto at = vf_register(1, spec::pf::kVfControl);
+  pf_write(at, pf_read(at) | spec::pf::kVfCoalesce);
+  client::FrameSpec spec = from_to(0, 1);
+  spec.carries = client::Carries::tcp;
+  spec.transport_checksum = false;
+  spec.payload = 20'000;
+  client::TxOffload offload;
+  offload.ip_checksum = offload.l4_checksum = offload.segment = true;
+  offload.transport_length = 20;
+  offload.segment_size = 1000;
+  client::Frame packet = client::make_frame(spec);
+  store_be(packet.data() + client::layout_of(spec).network + 10, std::uint16_t{0});  // as drivers leave it
+  ASSERT_TRUE(rig.driver(0).tx().send(packet, offload));
+  const std::size_t before = fakes::allocations;
+  while (rig.nic().poll()) {
+  }
+  EXPECT_EQ(fakes::allocations - before, 0u);
+  EXPECT_EQ(rig.nic().statistics(1).received_packets, 20u);
+  EXPECT_LE(read_all(1), 2u);
+}
+
 // Levels change at random while everybody sends: every frame arrives or is counted as dropped, and the
 // accounts are empty in the end.
 TEST_F(Shares, LevelsMayChangeAtAnyTime) {
