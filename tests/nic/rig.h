@@ -28,6 +28,11 @@ class BenchWire final : public Wire {
     return true;
   }
   std::size_t receive(Bytes into) override {
+    if (repeats != 0) {
+      --repeats;
+      std::ranges::copy(repeated, into.begin());
+      return repeated.size();
+    }
     if (arriving.empty()) return 0;
     const std::vector<std::byte> frame = std::move(arriving.front());
     arriving.pop_front();
@@ -38,6 +43,8 @@ class BenchWire final : public Wire {
   [[nodiscard]] bool carrier() const override { return up; }
 
   std::deque<std::vector<std::byte>> sent, arriving;
+  std::vector<std::byte> repeated;  // arrives `repeats` times
+  std::size_t repeats = 0;
   bool up = true, full = false, discard = false;
   std::uint64_t discarded = 0;
 };
