@@ -131,13 +131,12 @@ class Engine {
     [[nodiscard]] bool one() const { return to != 0 && (to & (to - 1)) == 0; }
     bool outside = false;  // to the wire, too
     bool reserved = false;
-    VfMask strangers = 0;  // they have the address, and are not in the frame's VLAN
   };
   [[nodiscard]] Direction direct(const Frame& frame, const Vf* sender) const;
-  [[nodiscard]] Direction within_vlan(Direction direction, const Frame& frame, VfMask owners,
-                                      VfMask others) const;
+  Forwarded forward_along(const Direction& direction, Frame& frame, FrameSource& source, Vf* sender);
+  Forwarded forward_otherwise(const Direction& direction, Frame& frame, FrameSource& source, Vf* sender);
+  Forwarded forward_within_vlan(Frame& frame, FrameSource& source, Vf* sender);
   [[nodiscard]] VfMask members(VfMask vfs, const Frame& frame) const;
-  void refuse_strangers(VfMask strangers);
   Forwarded forward_to(Vf& to, Frame& frame, FrameSource& source, Vf* sender);
   Forwarded forward_to_many(VfMask to, Frame& frame, FrameSource& source);
   bool may_wait(RxQueue& queue, FrameSource& source, const Vf* sender);

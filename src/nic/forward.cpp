@@ -17,34 +17,66 @@ bool is_reserved(std::uint64_t mac) {
 
 }  // namespace
 
-Engine::Direction Engine::direct(const Frame& frame, const Vf* sender) const {
+[[gnu::always_inline]] inline Engine::Direction Engine::direct(const Frame& frame, const Vf* sender) const {
   const std::uint64_t mac = load_le<std::uint64_t>(frame.head.data()) & kAddressMask;
   const VfMask others = sender == nullptr ? ~VfMask{0} : ~(VfMask{1} << sender->index());
   const bool to_wire = sender != nullptr && wire_.enabled;
-  VfMask owners = 0;
-  Direction found;
   if ((mac & 1) == 0) [[likely]] {
-    owners = switch_.owners(mac);
-    found = {.to = (owners | switch_.promiscuous) & others, .outside = to_wire && owners == 0};
-  } else if (is_reserved(mac) && !mutations_.pass_reserved) [[unlikely]] {
-    return {.reserved = true};
-  } else {
-    found = {.to = switch_.receivers(mac) & others, .outside = to_wire};
+    const VfMask owners = switch_.owners(mac);
+    return {.to = (owners | switch_.promiscuous) & others, .outside = to_wire && owners == 0};
   }
+  if (is_reserved(mac) && !mutations_.pass_reserved) [[unlikely]]
+    return {.reserved = true};
+  return {.to = switch_.receivers(mac) & others, .outside = to_wire};
+}
+
+[[gnu::always_inline]] inline Engine::Forwarded Engine::forward_along(const Direction& direction,
+                                                                      Frame& frame, FrameSource& source,
+                                                                      Vf* sender) {
+  if (direction.one() && !direction.outside) [[likely]]
+    return forward_to(*vfs_[static_cast<std::size_t>(std::countr_zero(direction.to))], frame, source, sender);
+  return forward_otherwise(direction, frame, source, sender);
+}
+
+Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender) {
+  source.rewind();
+  if (source.outstanding() != 0 && !source.can_stage()) return Forwarded::wait;
   if (frame.tagged || port_vlans_) [[unlikely]]
-    return within_vlan(found, frame, owners, others);
-  return found;
+    return forward_within_vlan(frame, source, sender);
+  return forward_along(direct(frame, sender), frame, source, sender);
+}
+
+Engine::Forwarded Engine::forward_otherwise(const Direction& direction, Frame& frame, FrameSource& source,
+                                            Vf* sender) {
+  if (direction.to == 0 && !direction.outside) {
+    drop_unroutable(direction, sender);
+    return Forwarded::done;
+  }
+  if (direction.to != 0 && forward_to_many(direction.to, frame, source) == Forwarded::wait)
+    return Forwarded::wait;
+  if (direction.outside && !wire_.send(frame)) sender->drop(VfDrop::tx_wire_full);
+  return Forwarded::done;
 }
 
 // An address is one within its VLAN: functions of two VLANs may have the same, and what nobody of the frame's
-// VLAN has is looked for on the wire (as with the 82599's pools, Datasheet 7.10.3).
-[[gnu::noinline]] Engine::Direction Engine::within_vlan(Direction direction, const Frame& frame,
-                                                        VfMask owners, VfMask others) const {
+// VLAN has is looked for on the wire (as with the 82599's pools, Datasheet 7.10.3). Those that have it in
+// another VLAN count it.
+[[gnu::noinline]] Engine::Forwarded Engine::forward_within_vlan(Frame& frame, FrameSource& source,
+                                                                Vf* sender) {
+  const std::uint64_t mac = load_le<std::uint64_t>(frame.head.data()) & kAddressMask;
+  const VfMask owners = (mac & 1) == 0 ? switch_.owners(mac) : 0;
+  Direction direction = direct(frame, sender);
   direction.to = members(direction.to, frame);
-  if (owners == 0 || members(owners, frame) != 0) return direction;
-  direction.outside = others != ~VfMask{0} && wire_.enabled;
-  direction.strangers = owners & others;
-  return direction;
+  if (owners == 0 || members(owners, frame) != 0) return forward_along(direction, frame, source, sender);
+  direction.outside = sender != nullptr && wire_.enabled;
+  const VfMask others = sender == nullptr ? ~VfMask{0} : ~(VfMask{1} << sender->index());
+  const VfMask strangers = owners & others;
+  if ((direction.to != 0 || direction.outside || strangers == 0) &&
+      forward_along(direction, frame, source, sender) == Forwarded::wait)
+    return Forwarded::wait;
+  for (VfMask left = strangers; left != 0; left &= left - 1)
+    vfs_[static_cast<std::size_t>(std::countr_zero(left))]->drop(VfDrop::rx_vlan);
+  return Forwarded::done;
 }
 
 VfMask Engine::members(VfMask vfs, const Frame& frame) const {
@@ -52,29 +84,6 @@ VfMask Engine::members(VfMask vfs, const Frame& frame) const {
   for (VfMask left = vfs; left != 0; left &= left - 1)
     if (!vfs_[static_cast<std::size_t>(std::countr_zero(left))]->takes_tag(frame)) found &= ~(left & -left);
   return found;
-}
-
-void Engine::refuse_strangers(VfMask strangers) {
-  for (; strangers != 0; strangers &= strangers - 1)
-    vfs_[static_cast<std::size_t>(std::countr_zero(strangers))]->drop(VfDrop::rx_vlan);
-}
-
-Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender) {
-  source.rewind();
-  if (source.outstanding() != 0 && !source.can_stage()) return Forwarded::wait;
-  const Direction direction = direct(frame, sender);
-  if (direction.one() && !direction.outside) [[likely]]
-    return forward_to(*vfs_[static_cast<std::size_t>(std::countr_zero(direction.to))], frame, source, sender);
-  if (direction.to == 0 && !direction.outside) {
-    refuse_strangers(direction.strangers);
-    if (direction.strangers == 0) drop_unroutable(direction, sender);
-    return Forwarded::done;
-  }
-  if (direction.to != 0 && forward_to_many(direction.to, frame, source) == Forwarded::wait)
-    return Forwarded::wait;
-  refuse_strangers(direction.strangers);
-  if (direction.outside && !wire_.send(frame)) sender->drop(VfDrop::tx_wire_full);
-  return Forwarded::done;
 }
 
 void Engine::drop_unroutable(const Direction& direction, Vf* sender) {
