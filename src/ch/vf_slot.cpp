@@ -270,6 +270,10 @@ void VfSlot::finish_detach() {
 
 void VfSlot::assign(const control::Assign& assign) {
   if (assigned_ == assign) return;
+  if (control::Assign same = assign; assigned_ && (same.mac = assigned_->mac, same == *assigned_)) {
+    assigned_ = assign;  // the VF's own driver hears of its address from the VF
+    return;
+  }
   // Requests take effect in order: an old VF, if there is one, has let go before the new one takes hold.
   disconnect(silence(), [] {});
   assigned_ = assign;

@@ -15,9 +15,21 @@ bool same_tables(const Plan& a, const Plan& b, VfId vf) {
   return in_a == a.domains.end() || in_a->second == in_b->second;
 }
 
+// What a VF's owner may do is changed while the VF runs; who the owner is is not.
+bool same_owner(const VfSetup& a, VfSetup b) {
+  Grant& grant = b.grant;
+  const Grant& other = a.grant;
+  grant.mac = other.mac, grant.vlan = other.vlan, grant.level = other.level;
+  grant.spoof_check = other.spoof_check, grant.trust = other.trust;
+  grant.link_forced = other.link_forced, grant.disabled = other.disabled;
+  grant.backpressure = other.backpressure, grant.on_fault = other.on_fault;
+  return a == b;
+}
+
 bool stays(const Plan& now, const Plan& wanted, VfId vf) {
   const auto there = wanted.vfs.find(vf);
-  return there != wanted.vfs.end() && there->second == now.vfs.at(vf) && same_tables(now, wanted, vf);
+  return there != wanted.vfs.end() && same_owner(there->second, now.vfs.at(vf)) &&
+         same_tables(now, wanted, vf);
 }
 
 template <class Map, class Key>
@@ -75,7 +87,10 @@ void open_all(std::vector<Action>& out, const Plan& now, const Plan& wanted) {
   for (const auto ntb : wanted.links)
     if (!now.links.contains(ntb)) out.push_back(RaiseLink{ntb});
   for (const auto& [vf, setup] : wanted.vfs)
-    if (!now.vfs.contains(vf) || !stays(now, wanted, vf)) out.push_back(EnableVf{vf, setup});
+    if (!now.vfs.contains(vf) || !stays(now, wanted, vf))
+      out.push_back(EnableVf{vf, setup});
+    else if (now.vfs.at(vf) != setup)
+      out.push_back(ChangeVf{vf, setup.grant});
 }
 
 struct Follow {
@@ -98,6 +113,17 @@ struct Follow {
   void operator()(const OpenWindow& a) const { plan.windows[a.id] = a.window; }
   void operator()(const RaiseLink& a) const { plan.links.insert(a.ntb); }
   void operator()(const EnableVf& a) const { plan.vfs[a.vf] = a.setup; }
+  void operator()(const SetLevel& a) const { plan.levels[a.vf] = a.level; }
+  void operator()(const DefaultLevels& a) const {
+    std::erase_if(plan.levels, [&](const auto& entry) { return entry.first.nic == a.nic; });
+  }
+  void operator()(const SetCapacity& a) const {
+    if (a.capacity == NicCapacity{})
+      plan.capacities.erase(a.nic);
+    else
+      plan.capacities[a.nic] = a.capacity;
+  }
+  void operator()(const ChangeVf& a) const { plan.vfs[a.vf].grant = a.grant; }
 };
 
 std::string text(VfId vf) {
@@ -137,6 +163,14 @@ struct Describe {
   std::string operator()(const OpenWindow& a) const { return "open window " + place(a.id); }
   std::string operator()(const RaiseLink& a) const { return "raise link of NTB " + std::to_string(a.ntb); }
   std::string operator()(const EnableVf& a) const { return "enable " + text(a.vf); }
+  std::string operator()(const SetLevel& a) const { return "set service level of " + text(a.vf); }
+  std::string operator()(const DefaultLevels& a) const {
+    return "take back all service levels of NIC " + std::to_string(a.nic);
+  }
+  std::string operator()(const SetCapacity& a) const {
+    return "set capacity of NIC " + std::to_string(a.nic);
+  }
+  std::string operator()(const ChangeVf& a) const { return "change " + text(a.vf); }
 };
 
 }  // namespace
@@ -144,6 +178,7 @@ struct Describe {
 std::vector<Action> diff(const Plan& now, const Plan& wanted) {
   std::vector<Action> actions;
   close_all(actions, now, wanted);
+  change_levels(actions, now, wanted);
   open_all(actions, now, wanted);
   return actions;
 }

@@ -1,7 +1,9 @@
 // From one plan to another in single steps. First everything that goes away is closed - quiesce the VF, its
 // windows, its look-up entries, its IOMMU attachment and mappings, then reset and scrub - and only then
 // anything is opened, the restricting tables before the ones that let traffic in, the VF last. So at every
-// step no access is open that neither plan grants.
+// step no access is open that neither plan grants. Of service levels what shrinks comes before what grows, so
+// that no step promises more than the device has; a level, or what a VF's owner may do, changes while the VF
+// runs.
 #pragma once
 
 #include <expected>
@@ -68,10 +70,31 @@ struct EnableVf {
   VfId vf;
   VfSetup setup;
 };
+struct SetLevel {
+  VfId vf;
+  ServiceLevel level;
+};
+struct DefaultLevels {  // of all the NIC's VFs, as after the device's reset
+  std::uint16_t nic = 0;
+};
+struct SetCapacity {
+  std::uint16_t nic = 0;
+  NicCapacity capacity;
+};
+struct ChangeVf {  // what its owner may do, and how it is called; the owner stays
+  VfId vf;
+  Grant grant;
+};
 
-using Action =
-    std::variant<QuiesceVf, CloseWindow, ClearLut, DropLink, DetachSpace, UnmapPages, DestroySpace, ScrubVf,
-                 CreateSpace, MapPages, AttachSpace, SetLut, OpenWindow, RaiseLink, EnableVf>;
+using Action = std::variant<QuiesceVf, CloseWindow, ClearLut, DropLink, DetachSpace, UnmapPages, DestroySpace,
+                            ScrubVf, CreateSpace, MapPages, AttachSpace, SetLut, OpenWindow, RaiseLink,
+                            EnableVf, SetLevel, DefaultLevels, SetCapacity, ChangeVf>;
+
+// Of the way from one level to another the first half: `wanted`, but with no more guaranteed than both have.
+// null: not known, and then nothing.
+[[nodiscard]] ServiceLevel lowered(const ServiceLevel& wanted, const ServiceLevel* now);
+// From the levels and capacities of one plan to those of another; part of diff().
+void change_levels(std::vector<Action>& out, const Plan& now, const Plan& wanted);
 
 [[nodiscard]] std::vector<Action> diff(const Plan& now, const Plan& wanted);
 // What the plan in force is after one action.

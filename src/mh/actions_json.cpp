@@ -84,6 +84,16 @@ struct ToJson {
             {"msix", a.setup.msix},
             {"message_base", a.setup.message_base}};
   }
+  Json operator()(const SetLevel& a) const {
+    return {{"vf", json_of(a.vf)}, {"level", mh::json_of(a.level)}};
+  }
+  Json operator()(const DefaultLevels& a) const { return {{"nic", a.nic}}; }
+  Json operator()(const SetCapacity& a) const {
+    return {{"nic", a.nic}, {"capacity", mh::json_of(a.capacity)}};
+  }
+  Json operator()(const ChangeVf& a) const {
+    return {{"vf", json_of(a.vf)}, {"grant", mh::json_of(a.grant)}};
+  }
 };
 
 OpenWindow open_window_of(const Json& j) {
@@ -135,6 +145,15 @@ constexpr std::array<Kind, std::variant_size_v<Action>> kKinds{{
     {"open_window", [](const Json& j) -> Action { return open_window_of(j); }},
     {"raise_link", [](const Json& j) -> Action { return RaiseLink{get<std::uint16_t>(j, "ntb")}; }},
     {"enable_vf", [](const Json& j) -> Action { return enable_of(j); }},
+    {"set_level",
+     [](const Json& j) -> Action { return SetLevel{vf_of(j.at("vf")), level_of(j.at("level"))}; }},
+    {"default_levels", [](const Json& j) -> Action { return DefaultLevels{get<std::uint16_t>(j, "nic")}; }},
+    {"set_capacity",
+     [](const Json& j) -> Action {
+       return SetCapacity{get<std::uint16_t>(j, "nic"), capacity_of(j.at("capacity"))};
+     }},
+    {"change_vf",
+     [](const Json& j) -> Action { return ChangeVf{vf_of(j.at("vf")), grant_of(j.at("grant"))}; }},
 }};
 
 }  // namespace

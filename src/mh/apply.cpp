@@ -40,7 +40,7 @@ std::expected<host::IoDomain, DriverError> Applier::space(DomainId id) const {
 struct Applier::Perform {
   Applier& a;
 
-  Done operator()(const QuiesceVf& action) const { return a.pf(action.vf).quiesce(action.vf.vf); }
+  Done operator()(const QuiesceVf& action) const { return a.pf(action.vf).revoke(action.vf.vf); }
   Done operator()(const ScrubVf& action) const { return a.pf(action.vf).reset_and_scrub(action.vf.vf); }
   Done operator()(const EnableVf& action) const {
     return a.pf(action.vf).enable(action.vf.vf, action.setup.grant);
@@ -59,6 +59,14 @@ struct Applier::Perform {
   }
   Done operator()(const DropLink& action) const { return a.ntbs_[action.ntb].set_link(false); }
   Done operator()(const RaiseLink& action) const { return a.ntbs_[action.ntb].set_link(true); }
+  Done operator()(const SetLevel& action) const {
+    return a.pf(action.vf).set_level(action.vf.vf, action.level);
+  }
+  Done operator()(const DefaultLevels& action) const { return a.pfs_[action.nic]->default_levels(); }
+  Done operator()(const SetCapacity& action) const {
+    return a.pfs_[action.nic]->set_capacity(action.capacity);
+  }
+  Done operator()(const ChangeVf& action) const { return a.pf(action.vf).change(action.vf.vf, action.grant); }
   Done operator()(const CreateSpace&) const { return {}; }  // in perform(): it has a result
   Done operator()(const DetachSpace& action) const {
     return done_or(a.host_.detach(action.rid), host::Error::no_such_object, "detach");
@@ -138,6 +146,7 @@ std::expected<std::vector<std::string>, DriverError> Applier::recover() {
       for (const Direction direction : {Direction::outbound, Direction::inbound})
         if (auto mended = mend(ntb, direction, opening, drift); !mended)
           return std::unexpected(mended.error());
+  if (auto mended = mend_levels(drift); !mended) return std::unexpected(mended.error());
   return drift;
 }
 
@@ -161,6 +170,25 @@ const typename Map::mapped_type* find(const Map& map, const Id& id) {
 }
 
 }  // namespace
+
+Done Applier::mend_levels(std::vector<std::string>& drift) {
+  for (const auto& [nic, capacity] : now_.capacities)
+    if (auto set = pfs_[nic]->set_capacity(capacity); !set) return set;
+  // As diff() does: what shrinks first.
+  std::map<VfId, ServiceLevel> differ;
+  for (const auto& [vf, level] : now_.levels) {
+    const auto there = pf(vf).read_level(vf.vf);
+    if (!there) return std::unexpected(there.error());
+    if (*there == level) continue;
+    drift.push_back(to_string(Action(SetLevel{vf, level})));
+    differ[vf] = *there;
+  }
+  for (const auto& [vf, there] : differ)
+    if (auto set = pf(vf).set_level(vf.vf, lowered(now_.levels.at(vf), &there)); !set) return set;
+  for (const auto& [vf, there] : differ)
+    if (auto set = pf(vf).set_level(vf.vf, now_.levels.at(vf)); !set) return set;
+  return {};
+}
 
 Done Applier::mend(std::uint16_t ntb, Direction direction, bool opening, std::vector<std::string>& drift) {
   NtbDriver& driver = ntbs_[ntb];

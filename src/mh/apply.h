@@ -20,8 +20,8 @@ class Applier {
   Applier(host::BlockingHost& host, const Inventory& inventory, Journal& journal,
           std::vector<std::unique_ptr<PfDriver>>& pfs);
 
-  // Finishes an action that a predecessor had begun, and makes windows and look-up tables what the plan says
-  // where they are not (closing first). Returns what was found different, for the log.
+  // Finishes an action that a predecessor had begun, and makes windows, look-up tables and service levels
+  // what the plan says where they are not (closing first). Returns what was found different, for the log.
   [[nodiscard]] std::expected<std::vector<std::string>, DriverError> recover();
 
   // Stops at the first failure; what was done stays done and remembered.
@@ -36,6 +36,8 @@ class Applier {
   // One direction of one NTB: closes what the plan does not have, or opens what is missing.
   [[nodiscard]] Done mend(std::uint16_t ntb, Direction direction, bool opening,
                           std::vector<std::string>& drift);
+  // Service levels and capacities likewise.
+  [[nodiscard]] Done mend_levels(std::vector<std::string>& drift);
   [[nodiscard]] std::expected<host::IoDomain, DriverError> space(DomainId id) const;
   [[nodiscard]] PfDriver& pf(VfId vf);
 

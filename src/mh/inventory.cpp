@@ -8,6 +8,7 @@
 #include "spec/ixgbevf.h"
 #include "spec/ntb.h"
 #include "spec/pci.h"
+#include "spec/pf.h"
 
 namespace ladon::mh {
 
@@ -70,12 +71,16 @@ std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::
              .lut_entries = static_cast<std::uint16_t>(*shape >> 8 & 0xFFFF)};
 }
 
-std::expected<Nic, InventoryError> nic_of(const host::PciFunction& function) {
+std::expected<Nic, InventoryError> nic_of(host::BlockingHost& host, const host::PciFunction& function) {
   if (!function.sriov || function.sriov->bars[vf::kRegisterBar].size == 0 ||
       function.sriov->bars[vf::kMsixBar].size == 0)
     return std::unexpected(
         InventoryError{pcie::to_string(function.bdf) + ": the NIC has no virtual functions with both BARs"});
   const auto& sriov = *function.sriov;
+  const auto memory = host.load32(BusAddr(function.bars[0].base.bits() + spec::pf::kMemoryPool));
+  if (!memory)
+    return std::unexpected(
+        InventoryError{pcie::to_string(function.bdf) + ": the NIC's registers do not answer"});
   return Nic{.pf = function.bdf,
              .registers = function.bars[0].base,
              .vfs = sriov.vfs,
@@ -85,7 +90,8 @@ std::expected<Nic, InventoryError> nic_of(const host::PciFunction& function) {
              .vf_registers = sriov.bars[vf::kRegisterBar].base,
              .vf_msix = sriov.bars[vf::kMsixBar].base,
              .vf_registers_size = sriov.bars[vf::kRegisterBar].size,
-             .vf_msix_size = sriov.bars[vf::kMsixBar].size};
+             .vf_msix_size = sriov.bars[vf::kMsixBar].size,
+             .packet_memory = *memory};
 }
 
 std::expected<void, InventoryError> find_parts(host::BlockingHost& host, Inventory& inventory) {
@@ -96,7 +102,7 @@ std::expected<void, InventoryError> find_parts(host::BlockingHost& host, Invento
       if (!found) return std::unexpected(found.error());
       inventory.ntbs.push_back(*found);
     } else if (function.device == pci::kNicPfDevice) {
-      const auto found = nic_of(function);
+      const auto found = nic_of(host, function);
       if (!found) return std::unexpected(found.error());
       inventory.nics.push_back(*found);
     }

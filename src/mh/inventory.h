@@ -27,6 +27,7 @@ struct Nic {
   std::uint16_t vfs = 0, first_offset = 0, stride = 0, vf_device = 0;
   BusAddr vf_registers, vf_msix;  // BAR 0 and BAR 3 of VF 0; VF i's lie i * size further
   std::uint64_t vf_registers_size = 0, vf_msix_size = 0;
+  std::uint64_t packet_memory = 0;  // bytes, of all VFs together
   bool operator==(const Nic&) const = default;
 
   [[nodiscard]] pcie::Sbdf vf_bdf(std::uint16_t vf) const {

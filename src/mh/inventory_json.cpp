@@ -99,7 +99,8 @@ Json json_of(const Nic& n) {
           {"vf_registers", n.vf_registers.bits()},
           {"vf_msix", n.vf_msix.bits()},
           {"vf_registers_size", n.vf_registers_size},
-          {"vf_msix_size", n.vf_msix_size}};
+          {"vf_msix_size", n.vf_msix_size},
+          {"packet_memory", n.packet_memory}};
 }
 Nic nic_of(const Json& j) {
   return {.pf = address_of(j.at("pf")),
@@ -111,7 +112,8 @@ Nic nic_of(const Json& j) {
           .vf_registers = BusAddr(get<std::uint64_t>(j, "vf_registers")),
           .vf_msix = BusAddr(get<std::uint64_t>(j, "vf_msix")),
           .vf_registers_size = get<std::uint64_t>(j, "vf_registers_size"),
-          .vf_msix_size = get<std::uint64_t>(j, "vf_msix_size")};
+          .vf_msix_size = get<std::uint64_t>(j, "vf_msix_size"),
+          .packet_memory = get<std::uint64_t>(j, "packet_memory")};
 }
 
 }  // namespace

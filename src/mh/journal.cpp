@@ -69,6 +69,9 @@ std::expected<void, std::string> follow_line(Remembered& known, std::string_view
     } else if (json.contains("quarantine")) {
       const Json& vf = json.at("quarantine");
       known.quarantined.insert({vf.at(0).get<std::uint16_t>(), vf.at(1).get<std::uint16_t>()});
+    } else if (json.contains("recover")) {
+      const Json& vf = json.at("recover");
+      known.quarantined.erase({vf.at(0).get<std::uint16_t>(), vf.at(1).get<std::uint16_t>()});
     } else if (json.contains("change")) {
       known.settled = false;
     } else if (json.contains("settled")) {
@@ -175,6 +178,12 @@ bool Journal::end(std::optional<host::IoDomain> created) {
 bool Journal::quarantine(VfId vf) {
   if (!append(Json{{"quarantine", {vf.nic, vf.vf}}}.dump())) return false;
   remembered_.quarantined.insert(vf);
+  return true;
+}
+
+bool Journal::recover(VfId vf) {
+  if (!append(Json{{"recover", {vf.nic, vf.vf}}}.dump())) return false;
+  remembered_.quarantined.erase(vf);
   return true;
 }
 

@@ -6,6 +6,7 @@
 //   {"begin":{action}}             about to be done
 //   {"end":true,"space":7}         done; "space": handle of a created IOMMU domain
 //   {"quarantine":[nic,vf]}        this VF stays disabled
+//   {"recover":[nic,vf]}           and is in use again
 //   {"start_over":true}            the hardware is new: all but the epoch is void
 //   {"change":true}                the way from one plan to another begins
 //   {"settled":true}               and has ended: the plan is in force
@@ -62,6 +63,7 @@ class Journal {
   [[nodiscard]] bool begin(const Action& action);
   [[nodiscard]] bool end(std::optional<host::IoDomain> created = {});
   [[nodiscard]] bool quarantine(VfId vf);
+  [[nodiscard]] bool recover(VfId vf);
   [[nodiscard]] bool begin_change();
   [[nodiscard]] bool settle();
 

@@ -33,7 +33,7 @@ Json json_of(const ServiceLevel& level) {
       {"receive_bits", json_of(level.receive)},        {"receive_packets", json_of(level.receive_packets)},
       {"receive_cost", json_of(level.receive_cost)},   {"transmit_bits", json_of(level.transmit)},
       {"receive_turns", json_of(level.receive_turns)}, {"transmit_turns", json_of(level.transmit_turns)},
-      {"memory_shared_bytes", level.memory_shared}};
+      {"memory_shared_bytes", level.memory_shared},    {"memory_lendable_bytes", level.memory_lendable}};
   if (level.memory) json["memory_bytes"] = *level.memory;
   return json;
 }
@@ -46,7 +46,8 @@ ServiceLevel level_of(const Json& json) {
                      .receive_turns = turns_of(json.at("receive_turns")),
                      .transmit_turns = turns_of(json.at("transmit_turns")),
                      .memory = {},
-                     .memory_shared = get<std::uint64_t>(json, "memory_shared_bytes")};
+                     .memory_shared = get<std::uint64_t>(json, "memory_shared_bytes"),
+                     .memory_lendable = get<std::uint64_t>(json, "memory_lendable_bytes")};
   if (json.contains("memory_bytes")) level.memory = get<std::uint64_t>(json, "memory_bytes");
   return level;
 }

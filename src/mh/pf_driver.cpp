@@ -29,7 +29,8 @@ PfDriver::PfDriver(host::BlockingHost& host, const Nic& nic, Pause pause, std::u
       pause_(std::move(pause)),
       mailbox_limit_(mailbox_limit),
       any_address_(any_address),
-      vfs_(nic.vfs) {}
+      vfs_(nic.vfs),
+      pages_(static_cast<std::uint32_t>(nic.packet_memory / vfr::kPageBytes), nic.vfs) {}
 
 std::uint32_t PfDriver::load(std::uint32_t offset) {
   const auto value = host_.load32(BusAddr(nic_.registers.bits() + offset));
@@ -85,24 +86,30 @@ Done PfDriver::adopt(std::uint16_t vf, const Grant& grant) {
   state.receive_mode = load_vf(vf, pf::kVfReceiveMode);
   state.mac = MacAddress::from_bits(load_vf(vf, pf::kVfMacLow) |
                                     static_cast<std::uint64_t>(load_vf(vf, pf::kVfMacHigh) & 0xFFFF) << 32);
+  adopt_pages(vf);
   return outcome("adopt");
 }
 
 std::uint32_t PfDriver::control_bits(std::uint16_t vf) const {
   const VfState& state = vfs_[vf];
-  if (!state.grant || state.quarantined) return 0;
+  if (is_shut(vf)) return 0;
   const Grant& grant = *state.grant;
   return pf::kVfLink | (state.enabled ? pf::kVfEnable : 0) | (grant.spoof_check ? pf::kVfSpoofCheck : 0) |
          (grant.trust ? pf::kVfTrust : 0) | (grant.link_forced ? pf::kVfLinkForced : 0) |
          (grant.backpressure ? pf::kVfBackpressure : 0);
 }
 
-void PfDriver::configure(std::uint16_t vf) {
+Done PfDriver::configure(std::uint16_t vf) {
   const Grant& grant = *vfs_[vf].grant;
+  // Scrubbing has taken all of it but the partition.
+  if (vfs_[vf].level)
+    if (auto done = program_level(vf, *vfs_[vf].level); !done) return done;
+  write_pages(vf);
   write_mac(vf, grant.mac);
   store_vf(vf, pf::kVfVlan, grant.vlan ? *grant.vlan | 1u << 31 : 0);
   reset_state(vf);
   store_vf(vf, pf::kVfControl, control_bits(vf));
+  return {};
 }
 
 Done PfDriver::enable(std::uint16_t vf, const Grant& grant) {
@@ -113,8 +120,8 @@ Done PfDriver::enable(std::uint16_t vf, const Grant& grant) {
 
 Done PfDriver::resume(std::uint16_t vf) {
   VfState& state = vfs_[vf];
-  if (!state.grant || state.quarantined || state.enabled) return {};
-  configure(vf);
+  if (is_shut(vf) || state.enabled) return {};
+  if (auto done = configure(vf); !done) return done;
   set_function_control(vf, true);
   state.enabled = true;
   store_vf(vf, pf::kVfControl, control_bits(vf));
@@ -132,6 +139,12 @@ Done PfDriver::quiesce(std::uint16_t vf) {
   return outcome("quiesce VF " + std::to_string(vf));
 }
 
+Done PfDriver::revoke(std::uint16_t vf) {
+  Done done = quiesce(vf);
+  vfs_[vf].grant.reset();
+  return done;
+}
+
 Done PfDriver::reset_and_scrub(std::uint16_t vf) {
   const auto reset = host::function_level_reset(host_, nic_.vf_bdf(vf));
   if (!reset) failed_ = true;
@@ -143,6 +156,7 @@ Done PfDriver::reset_and_scrub(std::uint16_t vf) {
   store_vf(vf, pf::kVfCounterClear, 1);
   const bool clean = await_status(vf, pf::kVfScrubbed | pf::kVfQuiesced);
   clear_filters(vf);
+  pages_.resize(vf, 0);  // the device has cleared its table
   vfs_[vf].enabled = vfs_[vf].clear_to_send = false;
   vfs_[vf].silent_ticks = 0;
   if (!clean && !failed_)
@@ -153,11 +167,7 @@ Done PfDriver::reset_and_scrub(std::uint16_t vf) {
 
 Done PfDriver::quarantine(std::uint16_t vf) {
   vfs_[vf].quarantined = true;
-  vfs_[vf].clear_to_send = false;
-  const Done done = quiesce(vf);
-  // ixgbevf looks for its link anew when it sees RSTD, and not before.
-  store_vf(vf, pf::kVfMailboxControl, pf::kMailboxResetDone);
-  return done;
+  return shut(vf);
 }
 
 bool PfDriver::await_status(std::uint16_t vf, std::uint32_t mask) {
@@ -200,6 +210,7 @@ void PfDriver::set_receive_mode(std::uint16_t vf, std::uint32_t mode) {
 
 std::expected<std::vector<PfEvent>, DriverError> PfDriver::service() {
   std::vector<PfEvent> events;
+  for (const std::uint16_t vf : std::exchange(reopened_, {})) events.push_back({PfEvent::Kind::reopened, vf});
   store(pf::kCause, load(pf::kCause));
   // Mailboxes are looked at before resets: a reset with the message that follows it is then seen in order.
   const std::uint64_t mail = load_bits(pf::kMailboxPending);
@@ -240,20 +251,18 @@ void PfDriver::serve_link(std::vector<PfEvent>& events) {
   if (failed_ || carrier == carrier_) return;
   carrier_ = carrier;
   events.push_back({PfEvent::Kind::link, 0, carrier ? 1u : 0u});
-  announce_link();
+  for (std::uint16_t vf = 0; vf < nic_.vfs; ++vf) announce_link(vf);
 }
 
-void PfDriver::announce_link() {
-  for (std::uint16_t vf = 0; vf < nic_.vfs; ++vf) {
-    const VfState& state = vfs_[vf];
-    if (!state.enabled) continue;
-    // There is one buffer: neither a message of the VF that is still to be read nor an answer that it has not
-    // read may be overwritten. Its driver looks at the link now and then anyway.
-    const std::uint32_t control = load_vf(vf, pf::kVfMailboxControl);
-    if ((control & pf::kMailboxRequest) != 0) continue;
-    if (state.answered && (control & pf::kMailboxVfAck) == 0) continue;
-    send(vf, {vfr::kMessagePfControl | (state.clear_to_send ? vfr::kMessageCts : 0)});
-  }
+void PfDriver::announce_link(std::uint16_t vf) {
+  const VfState& state = vfs_[vf];
+  if (!state.enabled) return;
+  // There is one buffer: neither a message of the VF that is still to be read nor an answer that it has not
+  // read may be overwritten. Its driver looks at the link now and then anyway.
+  const std::uint32_t control = load_vf(vf, pf::kVfMailboxControl);
+  if ((control & pf::kMailboxRequest) != 0) return;
+  if (state.answered && (control & pf::kMailboxVfAck) == 0) return;
+  send(vf, {vfr::kMessagePfControl | (state.clear_to_send ? vfr::kMessageCts : 0)});
 }
 
 // A driver that resets its VF says RESET at once. After a function-level reset from elsewhere it knows of

@@ -13,6 +13,7 @@
 #include "base/counters.h"
 #include "host/blocking_host.h"
 #include "mh/ntb_driver.h"
+#include "mh/packet_pages.h"
 #include "mh/plan.h"
 #include "spec/pf.h"
 
@@ -35,7 +36,8 @@ enum class MailboxRefusal : std::uint8_t {
 
 // What the driver tells its owner.
 struct PfEvent {
-  enum class Kind : std::uint8_t { fault, flood, refusal, link } kind{};
+  // reopened: it was reset, and is its owner's again
+  enum class Kind : std::uint8_t { fault, flood, refusal, link, reopened } kind{};
   std::uint16_t vf = 0;
   // fault: as the NIC says it (kVfFault); refusal: a MailboxRefusal, each once between two ticks; link: 1 up,
   // 0 down
@@ -61,14 +63,31 @@ class PfDriver {
   [[nodiscard]] Done enable(std::uint16_t vf, const Grant& grant);
   // Ends the VF's DMA; returns once none is outstanding.
   [[nodiscard]] Done quiesce(std::uint16_t vf);
+  // The same, and nobody has it any more.
+  [[nodiscard]] Done revoke(std::uint16_t vf);
   // Function-level reset, then forgets everything that an owner left. The VF is quiesced.
   [[nodiscard]] Done reset_and_scrub(std::uint16_t vf);
   // Enables a VF again after quiesce or reset_and_scrub, as it was granted.
   [[nodiscard]] Done resume(std::uint16_t vf);
   // Its driver does not know that the VF was reset: it is told, unless it says RESET by itself in time.
   void tell_if_silent(std::uint16_t vf) { vfs_[vf].silent_ticks = 1; }
-  // Disabled until the next enable(); its link is down, its mailbox is refused.
+  // Disabled until the next enable() or recover(); its link is down, its mailbox is refused.
   [[nodiscard]] Done quarantine(std::uint16_t vf);
+  // Reset, scrubbed and its owner's again.
+  [[nodiscard]] Done recover(std::uint16_t vf);
+
+  // ---- while the VF runs (pf_levels.cpp)
+  // What its owner may do; the owner stays. A driver whose address or trust changes is told to start anew.
+  [[nodiscard]] Done change(std::uint16_t vf, const Grant& grant);
+  // Whole or not at all; the VF is not disturbed, unless its partition comes or goes and its link with it.
+  [[nodiscard]] Done set_level(std::uint16_t vf, const ServiceLevel& level);
+  // What a predecessor has set: nothing is written.
+  void adopt_level(std::uint16_t vf, const ServiceLevel& level) { vfs_[vf].level = level; }
+  // As the device keeps it, with its packet memory.
+  [[nodiscard]] std::expected<ServiceLevel, DriverError> read_level(std::uint16_t vf);
+  // All VFs' as after the device's reset: nothing promised, and equal partitions.
+  [[nodiscard]] Done default_levels();
+  [[nodiscard]] Done set_capacity(const NicCapacity& capacity);
 
   // After an interrupt, or now and then: mailboxes, resets, faults, link.
   [[nodiscard]] std::expected<std::vector<PfEvent>, DriverError> service();
@@ -78,6 +97,7 @@ class PfDriver {
 
   [[nodiscard]] const Counters<MailboxRefusal>& refusals(std::uint16_t vf) const { return vfs_[vf].refused; }
   [[nodiscard]] bool quarantined(std::uint16_t vf) const { return vfs_[vf].quarantined; }
+  [[nodiscard]] const PageTable& pages(std::uint16_t vf) const { return pages_.table(vf); }
   [[nodiscard]] bool carrier() const { return carrier_; }
 
  private:
@@ -85,6 +105,7 @@ class PfDriver {
   using MessageWords = std::array<std::uint32_t, kWords>;
   struct VfState {
     std::optional<Grant> grant;
+    std::optional<ServiceLevel> level;  // nullopt: as after the device's reset
     bool enabled = false, quarantined = false, flooding = false;
     bool clear_to_send = false;        // the VF has sent RESET and was answered
     bool answered = false;             // an answer is in its mailbox, read or not
@@ -125,11 +146,20 @@ class PfDriver {
   // Another VF than this one has the address, and a frame could be for both.
   [[nodiscard]] bool anothers(std::uint16_t vf, const MacAddress& mac) const;
   void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
-  void announce_link();                                  // PF_CONTROL to every VF that listens
+  void announce_link(std::uint16_t vf);                  // PF_CONTROL, if it listens
   void set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X
-  void configure(std::uint16_t vf);                      // registers as granted, rings off
+  [[nodiscard]] Done configure(std::uint16_t vf);        // registers as granted, rings off
   void write_mac(std::uint16_t vf, const MacAddress& mac);
   void set_receive_mode(std::uint16_t vf, std::uint32_t mode);
+  // Nobody's, or its owner is not to use it: quarantined, disabled, or without packet memory.
+  [[nodiscard]] bool is_shut(std::uint16_t vf) const;
+  [[nodiscard]] Done shut(std::uint16_t vf);
+  [[nodiscard]] Done reopen(std::uint16_t vf);
+  [[nodiscard]] Done program_level(std::uint16_t vf, const ServiceLevel& level);
+  void write_pages(std::uint16_t vf);  // its page translation table
+  void adopt_pages(std::uint16_t vf);
+  [[nodiscard]] std::uint64_t equal_share() const;  // bytes of packet memory
+  [[nodiscard]] std::string vf_name(std::uint16_t vf) const;
   // Until all bits of `mask` are set in the VF's status; false if they do not come.
   [[nodiscard]] bool await_status(std::uint16_t vf, std::uint32_t mask);
   [[nodiscard]] std::uint32_t control_bits(std::uint16_t vf) const;
@@ -154,6 +184,8 @@ class PfDriver {
     MacAddress mac;
   };
   std::array<Filter, spec::pf::kFilterCount> filters_{};
+  PacketPages pages_;
+  std::vector<std::uint16_t> reopened_;  // and not told yet
 };
 
 }  // namespace ladon::mh

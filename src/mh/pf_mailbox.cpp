@@ -75,7 +75,7 @@ void PfDriver::serve_mailbox(std::uint16_t vf, std::vector<PfEvent>& events) {
   }
   if ((message[0] & (vfr::kMessageAck | vfr::kMessageNack)) != 0)
     return state.refused.add(MailboxRefusal::answer);
-  const bool owned = state.grant && !state.quarantined && state.enabled;
+  const bool owned = !is_shut(vf) && state.enabled;
   if (owned && message[0] == vfr::kMessageReset) return answer_reset(vf);
   if (!owned || !state.clear_to_send) {
     refuse(vf, MailboxRefusal::not_ready, events);

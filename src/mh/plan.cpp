@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mh/promises.h"
 #include "spec/ixgbevf.h"
 #include "spec/ntb.h"
 #include "spec/pci.h"
@@ -55,6 +56,8 @@ class Planner {
       if (auto done = add_host(host); !done) return std::unexpected(done.error());
     for (const Grant& grant : intent_.grants)
       if (auto done = add_grant(grant); !done) return std::unexpected(done.error());
+    for (std::uint16_t nic = 0; nic < inventory_.nics.size(); ++nic)
+      if (auto done = add_levels(nic); !done) return std::unexpected(done.error());
     return std::move(plan_);
   }
 
@@ -199,6 +202,51 @@ class Planner {
     return {};
   }
 
+  // What a NIC and its VFs are promised; nothing where nothing is stated.
+  Step add_levels(std::uint16_t nic) {
+    const NicCapacity capacity = nic < intent_.capacities.size() ? intent_.capacities[nic] : NicCapacity{};
+    for (const std::uint64_t rate : {capacity.receive, capacity.transmit})
+      if (rate > kLinkRate || rate % 1000 != 0)
+        return wrong(PlanProblem::bad_capacity,
+                     "NIC " + std::to_string(nic) + ": its capacity is at most 10 Gb/s, in whole kb/s");
+    if (capacity != NicCapacity{}) plan_.capacities[nic] = capacity;
+    std::vector<const Grant*> grants;
+    std::vector<ServiceLevel> levels;
+    for (const Grant& grant : intent_.grants) {
+      if (grant.nic != nic) continue;
+      if (const auto mistake = mistake_in(grant.level))
+        return wrong(PlanProblem::bad_level, level_name(grant) + ": " + mistake->field + ": " +
+                                                 mistake->message + "; " + mistake->mend);
+      grants.push_back(&grant);
+      levels.push_back(grant.level);
+    }
+    const NicResources has = resources(nic, capacity);
+    const auto resolved = resolve(has, levels);
+    if (!resolved) {
+      const Shortage& shortage = resolved.error();
+      return std::unexpected(PlanError{PlanProblem::level_short, shortage.wanted, shortage.left,
+                                       level_name(*grants[shortage.which]) + ": " + to_string(shortage)});
+    }
+    if (std::ranges::all_of(levels, [](const ServiceLevel& level) { return level == ServiceLevel{}; }))
+      return {};
+    // Nobody's VFs keep their share only where nobody else may want it.
+    const std::uint64_t share = has.memory / has.vfs;
+    const std::uint64_t nobodys = states_memory(levels) || share < kLargestFrame ? 0 : share;
+    for (std::uint16_t vf = 0; vf < has.vfs; ++vf) plan_.levels[{nic, vf}].memory = nobodys;
+    for (std::size_t i = 0; i < grants.size(); ++i) plan_.levels[{nic, grants[i]->vf}] = (*resolved)[i];
+    return {};
+  }
+
+  [[nodiscard]] NicResources resources(std::uint16_t nic, const NicCapacity& capacity) const {
+    return {.vfs = inventory_.nics[nic].vfs,
+            .memory = inventory_.nics[nic].packet_memory,
+            .receive = capacity.receive != 0 ? capacity.receive : kLinkRate,
+            .transmit = capacity.transmit != 0 ? capacity.transmit : kLinkRate};
+  }
+  static std::string level_name(const Grant& grant) {
+    return grant.guest.empty() ? vf_name(grant) : vf_name(grant) + " (" + grant.guest + ")";
+  }
+
   // One BAR of a VF: a window for the compute host's stores, and the pages that its proxy may touch.
   void add_register_window(std::uint16_t index, unsigned window, std::uint64_t offset, std::uint64_t length,
                            BusAddr to) {
@@ -255,6 +303,12 @@ std::string_view name(PlanProblem problem) {
       return "DMA BAR short";
     case PlanProblem::bad_span:
       return "bad span";
+    case PlanProblem::bad_level:
+      return "bad service level";
+    case PlanProblem::level_short:
+      return "service level short";
+    case PlanProblem::bad_capacity:
+      return "bad capacity";
     case PlanProblem::count_:
       break;
   }

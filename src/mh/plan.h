@@ -93,7 +93,11 @@ struct Plan {
   std::map<LutId, LutEntry> luts;
   std::map<DomainId, IoSpace> domains;
   std::map<VfId, VfSetup> vfs;  // enabled
-  std::set<VfId> dirty;         // quiesced, but what the last owner left is still in them; empty when planned
+  // What is stated of NICs and their VFs: a NIC's all VFs or none, each with its packet memory. Of the others
+  // the device is as after its reset.
+  std::map<std::uint16_t, NicCapacity> capacities;
+  std::map<VfId, ServiceLevel> levels;
+  std::set<VfId> dirty;  // quiesced, but what the last owner left is still in them; empty when planned
   bool operator==(const Plan&) const = default;
 };
 
@@ -111,6 +115,9 @@ enum class PlanProblem : std::uint8_t {
   register_bar_short,
   dma_bar_short,
   bad_span,
+  bad_level,     // no device could keep it
+  level_short,   // the NIC has not enough left of what it promises
+  bad_capacity,  // more than the NIC is able to
   count_
 };
 [[nodiscard]] std::string_view name(PlanProblem problem);

@@ -50,13 +50,18 @@ bool states_memory(std::span<const ServiceLevel> levels) {
 
 std::expected<std::vector<ServiceLevel>, Shortage> resolve(const NicResources& nic,
                                                            std::span<const ServiceLevel> levels) {
+  if (std::ranges::all_of(levels, [](const ServiceLevel& level) { return level == ServiceLevel{}; }))
+    return std::vector<ServiceLevel>(levels.begin(), levels.end());
   NicResources left = nic;
-  const auto unstated = static_cast<std::uint64_t>(
-      std::ranges::count_if(levels, [](const ServiceLevel& level) { return !level.memory; }));
+  const auto is_unstated = [](const ServiceLevel& level) { return !level.memory; };
+  const auto unstated = static_cast<std::uint64_t>(std::ranges::count_if(levels, is_unstated));
   // What they must have is not given to others.
-  const std::uint64_t least =
-      unstated * std::min(kLeastShare, nic.memory / std::max<std::uint64_t>(nic.vfs, 1));
-  left.memory -= std::min(least, left.memory);
+  const std::uint64_t least = unstated * kLeastShare;
+  if (least > left.memory)
+    return std::unexpected(
+        Shortage{static_cast<std::size_t>(std::ranges::find_if(levels, is_unstated) - levels.begin()),
+                 Resource::memory, kLeastShare, left.memory / unstated});
+  left.memory -= least;
   for (std::size_t i = 0; i < levels.size(); ++i) {
     if (auto fits = take(left.receive, levels[i].receive.guaranteed, i, Resource::receive_rate); !fits)
       return std::unexpected(fits.error());
@@ -68,8 +73,9 @@ std::expected<std::vector<ServiceLevel>, Shortage> resolve(const NicResources& n
   std::vector<ServiceLevel> resolved(levels.begin(), levels.end());
   if (unstated == 0) return resolved;
   std::uint64_t share = nic.memory / nic.vfs;
-  if (states_memory(levels))
-    share = std::min(share, (left.memory + least) / unstated) / kPacketPage * kPacketPage;
+  if (states_memory(levels) || share < kLargestFrame)
+    share =
+        std::min(std::max(share, kLeastShare), (left.memory + least) / unstated) / kPacketPage * kPacketPage;
   for (ServiceLevel& level : resolved)
     if (!level.memory) level.memory = share;
   return resolved;

@@ -34,7 +34,7 @@ struct Shortage {
 [[nodiscard]] bool states_memory(std::span<const ServiceLevel> levels);
 
 // The levels of the VFs that somebody has, each with its packet memory: as stated, or an equal share of the
-// NIC's, or of what the others leave if that is less.
+// NIC's, or of what the others leave if that is less. As they are if none says anything.
 [[nodiscard]] std::expected<std::vector<ServiceLevel>, Shortage> resolve(
     const NicResources& nic, std::span<const ServiceLevel> levels);
 

@@ -191,6 +191,7 @@ void Service::pf_event(std::uint16_t nic, const PfEvent& event) {
   const auto owner = applier_->now().vfs.find(vf);
   if (owner == applier_->now().vfs.end()) return;
   const VfSetup& setup = owner->second;
+  if (event.kind == PfEvent::Kind::reopened) return tell_part(setup, 0);
   if (event.kind == PfEvent::Kind::refusal)
     return report_vf(Kind::refused, vf,
                      "mailbox: " + std::string(name(static_cast<MailboxRefusal>(event.reason))));
@@ -210,8 +211,12 @@ void Service::act_on(VfId vf, const VfSetup& setup, std::uint32_t reason) {
     report_failure(pfs_[vf.nic]->quarantine(vf.vf));
     if (!journal_.quarantine(vf))
       report_failure(std::unexpected(DriverError{"the journal cannot be written"}));
-    report_vf(Kind::quarantined, vf, "until it is granted anew");
+    report_vf(Kind::quarantined, vf, "until it is recovered or granted anew");
   }
+  tell_part(setup, reason);
+}
+
+void Service::tell_part(const VfSetup& setup, std::uint32_t reason) {
   if (Peer* peer = peer_of(setup.grant.host); peer != nullptr && peer->ready)
     peer->channel->send(
         control::FaultReport{.slot = setup.grant.slot, .reason = static_cast<std::uint16_t>(reason)});

@@ -53,6 +53,8 @@ std::string_view name(ServiceEvent::Kind kind) {
       return "refused";
     case Kind::quarantined:
       return "quarantined";
+    case Kind::recovered:
+      return "recovered";
     case Kind::link:
       return "link";
     case Kind::failed:
@@ -118,6 +120,7 @@ std::expected<void, std::string> Service::start_drivers() {
 
 std::expected<void, std::string> Service::adopt_vfs() {
   if (!adopted_) return {};
+  for (const auto& [vf, level] : applier_->now().levels) pfs_[vf.nic]->adopt_level(vf.vf, level);
   for (const auto& [vf, setup] : applier_->now().vfs) {
     PfDriver& pf = *pfs_[vf.nic];
     const bool shut = journal_.remembered().quarantined.contains(vf);
@@ -134,6 +137,23 @@ std::expected<void, std::string> Service::adopt_vfs() {
 std::expected<void, std::string> Service::change(const Intent& intent) {
   if (auto done = apply(intent); !done) return done;
   return settle();
+}
+
+std::expected<void, std::string> Service::check(const Intent& intent) const {
+  if (const auto wanted = mh::plan(inventory_, intent); !wanted)
+    return std::unexpected(wanted.error().message);
+  return {};
+}
+
+std::expected<void, std::string> Service::recover(VfId vf) {
+  if (!applier_->now().vfs.contains(vf) || !pfs_[vf.nic]->quarantined(vf.vf))
+    return std::unexpected(std::string("the VF is not quarantined"));
+  // In this order: if this program dies in between, the VF stays where it is until it is recovered once more.
+  if (auto done = pfs_[vf.nic]->recover(vf.vf); !done) return std::unexpected(done.error().message);
+  if (!journal_.recover(vf)) return std::unexpected(std::string("the journal cannot be written"));
+  report_vf(ServiceEvent::Kind::recovered, vf, "reset, scrubbed and in use again");
+  look_at_pfs_.set();
+  return {};
 }
 
 std::expected<void, std::string> Service::settle() {
@@ -161,6 +181,7 @@ std::expected<void, std::string> Service::apply(const Intent& intent) {
   if (auto done = applier_->apply(actions); !done) return std::unexpected(done.error().message);
   for (const auto& peer : peers_)
     if (peer->ready) assign_all(*peer);
+  look_at_pfs_.set();
   report(
       {.kind = ServiceEvent::Kind::fabric_ready,
        .vf = {},

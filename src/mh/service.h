@@ -32,6 +32,7 @@ struct ServiceEvent {
     fault,         // a VF violated something
     refused,       // a VF's message was refused
     quarantined,
+    recovered,  // the quarantine has ended
     link,
     failed,  // an operation on hardware failed
   } kind{};
@@ -74,6 +75,11 @@ class Service {
   void tick();
   // Another intent: what no longer holds is revoked, what is new is opened; the rest is not touched.
   [[nodiscard]] std::expected<void, std::string> change(const Intent& intent);
+  // Why it could not be; changes nothing.
+  [[nodiscard]] std::expected<void, std::string> check(const Intent& intent) const;
+  // Ends the quarantine of a VF: reset, scrubbed and its owner's again.
+  [[nodiscard]] std::expected<void, std::string> recover(VfId vf);
+  [[nodiscard]] const Intent& intent() const { return intent_; }
 
   [[nodiscard]] const Inventory& inventory() const { return inventory_; }
   [[nodiscard]] const Plan& plan() const { return applier_->now(); }
@@ -110,6 +116,8 @@ class Service {
   void report_vf(ServiceEvent::Kind kind, VfId vf, std::string text);
   [[nodiscard]] std::string host_name(pcie::Domain domain) const;
   void act_on(VfId vf, const VfSetup& setup, std::uint32_t reason);
+  // To the part of the VF's owner; after a reset it writes the VF's vectors again.
+  void tell_part(const VfSetup& setup, std::uint32_t reason);
   void report(const ServiceEvent& event);
   void report_failure(const Done& done);
   // The VF that this slot of this host has; nullopt if none.

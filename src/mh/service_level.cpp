@@ -70,6 +70,15 @@ std::optional<LevelMistake> mistake_in(const RateRange& range, const Range& name
 std::optional<LevelMistake> mistake_in(const ServiceLevel& level) {
   for (const Range& names : kRanges)
     if (auto mistake = mistake_in(level.*names.range, names)) return mistake;
+  if (level.memory_lendable != 0) {
+    if (!level.memory || level.memory_lendable > *level.memory)
+      return LevelMistake{"memory_lendable",
+                          fmt::format("{} are more than its memory", format_size(level.memory_lendable)),
+                          "state memory, and lend less of it"};
+    if (*level.memory - level.memory_lendable < kLargestFrame)
+      return LevelMistake{"memory_lendable", "what is not lent does not hold the largest frame",
+                          fmt::format("keep {} or more", format_size(3 * kPacketPage))};
+  }
   if (!level.memory || !level.has_partition()) return std::nullopt;
   if (const std::uint64_t most = *level.memory + level.memory_shared; most < kLargestFrame)
     return LevelMistake{

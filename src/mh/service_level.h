@@ -33,7 +33,8 @@ struct ServiceLevel {
   // Bytes of packet memory that are its own. 0, and nothing shared: the VF has no partition, so its link is
   // down. nullopt: an equal share.
   std::optional<std::uint64_t> memory;
-  std::uint64_t memory_shared = 0;  // bytes that it may borrow besides, of what nobody is guaranteed
+  std::uint64_t memory_shared = 0;    // bytes that it may borrow besides, of what nobody is guaranteed
+  std::uint64_t memory_lendable = 0;  // bytes of `memory` that others may borrow while it does not need them
   bool operator==(const ServiceLevel&) const = default;
 
   [[nodiscard]] bool has_partition() const { return memory.value_or(1) + memory_shared != 0; }

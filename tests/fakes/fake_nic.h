@@ -14,7 +14,15 @@ namespace ladon::fakes {
 
 class FakeNic {
  public:
-  explicit FakeNic(std::uint16_t vfs = 8) : vfs_(vfs), taken(vfs), memory(vfs) {}
+  static constexpr std::uint32_t kPool = 4 << 20;  // bytes of packet memory
+  using Level = std::array<std::uint32_t, spec::pf::kLevelSize / 4>;
+
+  explicit FakeNic(std::uint16_t vfs = 8) : vfs_(vfs), taken(vfs), memory(vfs), levels(vfs) {
+    registers[spec::pf::kMemoryPool] = kPool;
+    for (auto& level : levels)
+      level[word(spec::pf::kLevelMemory)] = level[word(spec::pf::kLevelMemoryMost)] = kPool / vfs;
+  }
+  static constexpr std::size_t word(std::uint32_t offset) { return offset / 4; }
 
   std::function<void()> interrupt;
 
@@ -82,6 +90,8 @@ class FakeNic {
   std::map<std::uint64_t, std::uint32_t> registers;
   std::map<std::tuple<int, unsigned, std::uint64_t>, std::uint32_t> vf_registers;
   std::vector<std::array<std::uint32_t, 16>> taken, memory;
+  std::vector<Level> levels;  // as the window shows them
+  std::uint32_t levels_applied = 0, levels_refused = 0;
   std::vector<std::string> history;  // "enable 3", "disable 3", "flr 3", "scrub 3", in order
   std::vector<std::uint32_t> multicast, vlans;
   int replies = 0, resets_told = 0;
@@ -89,10 +99,15 @@ class FakeNic {
   bool never_quiesces = false;
 
  private:
+  [[nodiscard]] std::uint32_t register_at(std::uint64_t offset) const {
+    const auto found = registers.find(offset);
+    return found == registers.end() ? 0 : found->second;
+  }
   std::uint64_t read(std::uint64_t offset) {
     namespace pf = spec::pf;
     if (offset == pf::kId) return pf::kMagic;
-    if (offset < pf::kVf || offset >= pf::kFilters) return registers[offset];
+    if (offset >= pf::kLevel && offset < pf::kLevel + pf::kLevelSize) return register_at(offset);
+    if (offset < pf::kVf || offset >= pf::kFilters) return register_at(offset);
     const auto vf = static_cast<std::uint16_t>((offset - pf::kVf) / pf::kVfStride);
     const auto within = static_cast<std::uint32_t>((offset - pf::kVf) % pf::kVfStride);
     if (within == pf::kVfStatus)
@@ -103,10 +118,48 @@ class FakeNic {
     }
     if (within >= pf::kVfMailboxMemory && within < pf::kVfMailboxMemory + 64)
       return taken[vf][(within - pf::kVfMailboxMemory) / 4];
-    return registers[offset];
+    return register_at(offset);
+  }
+  // Of a resource, as all VFs but one are promised it.
+  [[nodiscard]] std::uint64_t promised(std::uint32_t field, std::uint16_t but) const {
+    std::uint64_t sum = 0;
+    for (std::uint16_t vf = 0; vf < vfs_; ++vf) sum += vf == but ? 0 : levels[vf][word(field)];
+    return sum;
+  }
+  // What the device guarantees it must have; the rest is believed.
+  void level_command(std::uint32_t value) {
+    namespace pf = spec::pf;
+    const auto vf = static_cast<std::uint16_t>(value & 0x3F);
+    const auto at = [&](std::uint32_t field) -> std::uint32_t& { return registers[pf::kLevel + field]; };
+    if ((value & pf::kLevelLoad) != 0)
+      for (std::uint32_t i = 4; i < levels[vf].size(); ++i) at(4 * i) = levels[vf][i];
+    if ((value & pf::kLevelApply) == 0) return;
+    const auto fits = [&](std::uint32_t field, std::uint32_t capacity, std::uint64_t otherwise) {
+      const std::uint64_t all = registers[capacity] != 0 ? registers[capacity] : otherwise;
+      return promised(field, vf) + at(field) <= all;
+    };
+    const bool refused = !fits(pf::kLevelReceive, pf::kCapacityReceive, 10'000'000) ||
+                         !fits(pf::kLevelTransmit, pf::kCapacityTransmit, 10'000'000) ||
+                         !fits(pf::kLevelMemory, pf::kMemoryPool, 0) ||
+                         at(pf::kLevelMemoryMost) < at(pf::kLevelMemory);
+    at(pf::kLevelResult) = refused ? 1 : 0;
+    ++(refused ? levels_refused : levels_applied);
+    for (std::uint32_t i = 4; !refused && i < levels[vf].size(); ++i) levels[vf][i] = at(4 * i);
+  }
+  void write_capacity(std::uint64_t offset, std::uint32_t value) {
+    const auto field =
+        offset == spec::pf::kCapacityReceive ? spec::pf::kLevelReceive : spec::pf::kLevelTransmit;
+    if (promised(field, vfs_) <= (value != 0 ? value : 10'000'000)) registers[offset] = value;
   }
   void write(std::uint64_t offset, std::uint32_t value) {
     namespace pf = spec::pf;
+    if (offset >= pf::kLevel && offset < pf::kLevel + pf::kLevelSize) {
+      registers[offset] = value;
+      if (offset == pf::kLevel + pf::kLevelCommand) level_command(value);
+      return;
+    }
+    if (offset == pf::kCapacityReceive || offset == pf::kCapacityTransmit)
+      return write_capacity(offset, value);
     if (offset == pf::kCause || (offset >= pf::kFlrPending && offset < pf::kFaultPending + 8)) {
       registers[offset] &= ~value;
       return;
@@ -118,11 +171,21 @@ class FakeNic {
     write_vf(static_cast<std::uint16_t>((offset - pf::kVf) / pf::kVfStride),
              static_cast<std::uint32_t>((offset - pf::kVf) % pf::kVfStride), offset, value);
   }
+  // Takes all of the level but the partition, and the page table.
+  void scrub(std::uint16_t vf) {
+    namespace pf = spec::pf;
+    Level kept{};
+    for (const std::uint32_t field : {pf::kLevelMemory, pf::kLevelMemoryMost})
+      kept[word(field)] = levels[vf][word(field)];
+    levels[vf] = kept;
+    for (std::uint32_t at = 0; at < pf::kPageTableStride; at += 4)
+      registers[pf::kPageTables + vf * pf::kPageTableStride + at] = 0;
+  }
   void write_vf(std::uint16_t vf, std::uint32_t within, std::uint64_t offset, std::uint32_t value) {
     namespace pf = spec::pf;
     if (within == pf::kVfControl) {
       const bool was = enabled(vf);
-      if ((value & pf::kVfScrub) != 0) history.push_back("scrub " + std::to_string(vf)), value = 0;
+      if ((value & pf::kVfScrub) != 0) history.push_back("scrub " + std::to_string(vf)), value = 0, scrub(vf);
       registers[offset] = value;
       if (was != enabled(vf)) history.push_back((was ? "disable " : "enable ") + std::to_string(vf));
     } else if (within == pf::kVfMailboxControl) {

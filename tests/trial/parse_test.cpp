@@ -25,7 +25,8 @@ TEST(ManagementLines, NameAGuest) {
       "ladon: warning: management: fault: vm-b (VF 2 of NIC 0, ch1): ch1/iommu/DMA remapping: not mapped "
       "(write at 0x1000)\n"
       "ladon: debug: management: fabric ready: 12 actions\n"
-      "ladon: warning: management: quarantined: vm-c (VF 3 of NIC 0, ch2): until it is granted anew\n"
+      "ladon: warning: management: quarantined: vm-c (VF 3 of NIC 0, ch2): until it is recovered or granted "
+      "anew\n"
       "management: fault: cut (VF 1");
   ASSERT_THAT(lines, SizeIs(2));
   EXPECT_EQ(lines[0].kind, "fault");
