@@ -71,8 +71,18 @@ struct AttackOptions {
 };
 [[nodiscard]] int attack(const AttackOptions& options, const Common& common);
 
+struct VfOptions {
+  std::string socket, directory;  // one of them: the control socket of a running rack, or its folder
+  std::string nic;                // by name
+  std::uint16_t vf = 0;
+  std::vector<std::string> settings;  // "key", "value" or "key=value"
+};
+[[nodiscard]] int set_vf(const VfOptions& options, const Common& common);
+[[nodiscard]] int show_vfs(const VfOptions& options, const Common& common);
+[[nodiscard]] int recover_vf(const VfOptions& options, const Common& common);
+
 struct ManagementArguments {
-  std::string bridge, intent, journal;
+  std::string bridge, intent, journal, control;
 };
 [[nodiscard]] int management(const ManagementArguments& arguments, const Common& common);
 

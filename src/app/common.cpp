@@ -50,9 +50,11 @@ std::optional<lab::Assets> assets_and_folder(const std::string& assets, const st
 
 int management(const ManagementArguments& arguments, const Common& common) {
   const StopSignals signals;
-  const auto served = machine::run_management(
-      {.socket = arguments.bridge, .intent = arguments.intent, .journal = arguments.journal}, common.log,
-      signals.stopped());
+  const auto served = machine::run_management({.socket = arguments.bridge,
+                                               .intent = arguments.intent,
+                                               .journal = arguments.journal,
+                                               .control = arguments.control},
+                                              common.log, signals.stopped());
   if (served) return kOk;
   common.log.error("management host: {}", served.error());
   return kFinding;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "app/audit_report.h"
+#include "app/vf_verbs.h"
 #include "machine/live_view.h"
 
 namespace ladon::app {
@@ -58,6 +59,7 @@ std::expected<std::unique_ptr<console::Server>, std::string> open_console(machin
                                                                           const Log& log) {
   console::Verbs verbs;
   verbs["audit"] = [&runner](const Json& arguments) { return audit(runner, arguments); };
+  add_vf_verbs(verbs, runner);
   return console::Server::start(runner.directory() + "/control.sock", std::move(verbs), log);
 }
 

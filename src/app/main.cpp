@@ -86,11 +86,37 @@ int main(int argc, char** argv) {
   with_json(attack_command);
   attack_command->callback([&] { run = [&] { return app::attack(attack, common); }; });
 
+  app::VfOptions vf;
+  auto* vf_command = program.add_subcommand("vf", "show and change the VFs of a running rack");
+  vf_command->require_subcommand(1);
+  const auto vf_verb = [&](const char* name, const char* what,
+                           int (*verb)(const app::VfOptions&, const app::Common&)) {
+    auto* command = vf_command->add_subcommand(name, what);
+    auto* socket =
+        command->add_option("--socket", vf.socket, "control socket of the rack, as ladon up prints it");
+    command->add_option("--rack-dir", vf.directory, "folder of the rack, in place of the socket")
+        ->excludes(socket);
+    with_json(command);
+    command->callback([&vf, &common, &run, verb] { run = [&, verb] { return verb(vf, common); }; });
+    return command;
+  };
+  auto* vf_set = vf_verb("set", "change what a VF is promised and may do, while it runs", app::set_vf);
+  auto* vf_recover =
+      vf_verb("recover", "reset, scrub and use a VF again that is in quarantine", app::recover_vf);
+  vf_verb("show", "the VFs with their owners, service levels and refusals", app::show_vfs);
+  for (auto* command : {vf_set, vf_recover}) {
+    command->add_option("nic", vf.nic, "name of the NIC")->required();
+    command->add_option("vf", vf.vf, "index of the VF")->required();
+  }
+  vf_set->add_option("settings", vf.settings, "KEY VALUE or KEY=VALUE, as in a rack file (doc/rack-file.md)")
+      ->required();
+
   app::ManagementArguments management;
   auto* mh_command = program.add_subcommand("mh", "the management host's program (started by the others)");
   mh_command->add_option("--bridge", management.bridge, "socket of the management host")->required();
   mh_command->add_option("--intent", management.intent, "what is wanted (JSON)")->required();
   mh_command->add_option("--journal", management.journal, "what was done")->required();
+  mh_command->add_option("--control", management.control, "socket at which it is asked to change things");
   mh_command->callback([&] { run = [&] { return app::management(management, common); }; });
 
   try {

@@ -1,12 +1,18 @@
 #include "machine/management.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <map>
 
+#include "base/descriptor.h"
 #include "host/socket_bridge.h"
+#include "machine/management_verbs.h"
 #include "mh/service.h"
 
 namespace ladon::machine {
@@ -71,6 +77,15 @@ class EventLog {
   std::map<std::string, LogRateLimit> limits_;
 };
 
+// Until the bridge or a person has said something; false once the bridge is gone.
+bool wait(host::SocketBridge& bridge, const ManagementConsole* console) {
+  if (console == nullptr) return bridge.wait(kWaitMilliseconds);
+  pollfd ready[2] = {{bridge.fd(), static_cast<short>(bridge.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
+                     {console->fd(), POLLIN, 0}};
+  (void)::poll(ready, 2, kWaitMilliseconds);
+  return bridge.wait(0);
+}
+
 }  // namespace
 
 std::expected<void, std::string> run_management(const ManagementOptions& options, const Log& log,
@@ -85,15 +100,23 @@ std::expected<void, std::string> run_management(const ManagementOptions& options
   const SteadyClock clock;
   EventLog log_event(log, clock);
   host::BlockingHost host(**bridge, [&] { return (*bridge)->wait(); });
-  auto service = mh::Service::start(host, **journal, *intent,
+  auto started = mh::Service::start(host, **journal, *intent,
                                     {.on_event = [&](const mh::ServiceEvent& event) { log_event(event); }});
-  if (!service) return std::unexpected(service.error());
+  if (!started) return std::unexpected(started.error());
+  const std::unique_ptr<mh::Service> service = std::move(*started);
+  std::unique_ptr<ManagementConsole> console;
+  if (!options.control.empty()) {
+    auto opened = ManagementConsole::open(options.control, management_verbs(service, options.intent), log);
+    if (!opened) return std::unexpected(opened.error());
+    console = std::move(*opened);
+  }
   auto next_tick = SteadyClock().now() + options.look_every;
   while (!stop.load(std::memory_order_relaxed)) {
-    if (!(*bridge)->wait(kWaitMilliseconds)) break;
-    (*service)->run_once();
+    if (!wait(**bridge, console.get())) break;
+    if (console) console->serve();
+    service->run_once();
     if (const auto now = SteadyClock().now(); now >= next_tick) {
-      (*service)->tick();
+      service->tick();
       next_tick = now + options.look_every;
     }
   }
@@ -101,10 +124,18 @@ std::expected<void, std::string> run_management(const ManagementOptions& options
 }
 
 std::expected<void, std::string> write_intent(const mh::Intent& intent, const std::string& path) {
-  std::ofstream file(path);
-  file << mh::to_json(intent) << '\n';
-  file.close();
-  if (!file) return std::unexpected(fmt::format("{}: cannot be written", path));
+  const std::string next = path + ".new", text = mh::to_json(intent) + '\n';
+  const FileDescriptor file(::open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  std::size_t written = 0;
+  while (file && written < text.size()) {
+    const ssize_t done = ::write(file.get(), text.data() + written, text.size() - written);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) break;
+    written += static_cast<std::size_t>(done);
+  }
+  if (!file || written < text.size() || ::fsync(file.get()) != 0 ||
+      std::rename(next.c_str(), path.c_str()) != 0)
+    return std::unexpected(fmt::format("{}: cannot be written", path));
   return {};
 }
 

@@ -16,6 +16,7 @@ struct ManagementOptions {
   std::string socket;   // of the management host's bridge
   std::string intent;   // JSON file, see mh/intent.h
   std::string journal;  // created if it is not there
+  std::string control;  // socket at which it is asked to change things (management_verbs.h); empty: none
   // How often it looks everywhere, interrupts or not.
   Duration look_every = std::chrono::seconds(1);
 };
@@ -24,7 +25,7 @@ struct ManagementOptions {
 [[nodiscard]] std::expected<void, std::string> run_management(const ManagementOptions& options,
                                                               const Log& log, const std::atomic<bool>& stop);
 
-// Writes what run_management reads.
+// Writes what run_management reads: whole, or the file stays as it was.
 [[nodiscard]] std::expected<void, std::string> write_intent(const mh::Intent& intent,
                                                             const std::string& path);
 

@@ -70,6 +70,8 @@ constexpr std::array kFields{
                [](ServiceLevel& level, std::uint64_t value) { level.memory = value; }},
     LevelField{"memory_shared", "memory_shared", Kind::pages,
                [](ServiceLevel& level, std::uint64_t value) { level.memory_shared = value; }},
+    LevelField{"memory_lendable", "memory_lendable", Kind::pages,
+               [](ServiceLevel& level, std::uint64_t value) { level.memory_lendable = value; }},
 };
 
 const LevelField* field_named(std::string_view name) {

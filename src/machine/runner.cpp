@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "console/client.h"
 #include "machine/management.h"
 
 namespace ladon::machine {
@@ -37,8 +38,10 @@ Runner::~Runner() {
 }
 
 std::expected<void, std::string> Runner::start_management() {
-  const ManagementOptions options{
-      .socket = machine_->management_socket(), .intent = directory() + "/intent.json", .journal = journal()};
+  const ManagementOptions options{.socket = machine_->management_socket(),
+                                  .intent = directory() + "/intent.json",
+                                  .journal = journal(),
+                                  .control = management_control()};
   if (options_.program.empty()) {
     stop_management_ = false;
     management_thread_ = std::thread([this, options] {
@@ -47,11 +50,11 @@ std::expected<void, std::string> Runner::start_management() {
     });
     return {};
   }
-  auto process =
-      Process::start({.command = {options_.program, "--log", options_.log_level, "mh", "--bridge",
-                                  options.socket, "--intent", options.intent, "--journal", options.journal},
-                      .output = options_.management_log,
-                      .share_error = options_.management_log.empty()});
+  auto process = Process::start(
+      {.command = {options_.program, "--log", options_.log_level, "mh", "--bridge", options.socket,
+                   "--intent", options.intent, "--journal", options.journal, "--control", options.control},
+       .output = options_.management_log,
+       .share_error = options_.management_log.empty()});
   if (!process) return std::unexpected(process.error());
   management_ = std::make_unique<Process>(std::move(*process));
   return {};
@@ -68,6 +71,22 @@ std::expected<void, std::string> Runner::keep_managed() {
   log_.warning("the management host's program has ended; starting it again");
   next_start_ = clock_.now() + std::chrono::seconds(1);
   return start_management();
+}
+
+std::expected<console::Json, std::string> Runner::ask_management(const console::Json& request) const {
+  constexpr Duration kPatience = std::chrono::seconds(10);
+  const Instant deadline = clock_.now() + kPatience;
+  // Only what may be asked twice is asked until it is answered.
+  while (!console::ask(management_control(), {{"verb", "help"}}, kPatience)) {
+    if (clock_.now() > deadline)
+      return std::unexpected("the management host's program does not answer; nothing was changed");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  auto result = console::ask(management_control(), request);
+  // Whose socket it was is nothing to whoever asked at another.
+  const std::string prefix = management_control() + ": ";
+  if (!result && result.error().starts_with(prefix)) result.error().erase(0, prefix.size());
+  return result;
 }
 
 std::expected<void, std::string> Runner::wait_assigned() {

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "console/message.h"
 #include "machine/machine.h"
 #include "machine/run_directory.h"
 
@@ -52,6 +53,10 @@ class Runner {
     return result.get();
   }
 
+  // Asks the management host's program (management_verbs.h), waiting a while for one that has just been
+  // started. Not on the engine's thread. The error is a sentence for a person.
+  [[nodiscard]] std::expected<console::Json, std::string> ask_management(const console::Json& request) const;
+
   [[nodiscard]] const std::string& directory() const { return directory_.path(); }
   [[nodiscard]] std::string journal() const { return directory() + "/journal"; }  // the management host's
   // What never changes after the start may be read from any thread.
@@ -63,6 +68,7 @@ class Runner {
  private:
   Runner(RunDirectory directory, RunnerOptions options, Log log);
   [[nodiscard]] std::expected<void, std::string> start_management();
+  [[nodiscard]] std::string management_control() const { return directory() + "/mh.sock"; }
   void stop_management();
 
   RunDirectory directory_;

@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "client/vf_driver.h"
+#include "console/client.h"
 #include "machine/machine.h"
 #include "machine/management.h"
 #include "machine/run_directory.h"
@@ -83,6 +85,7 @@ class RunningRack {
       const auto served = run_management({.socket = machine_->management_socket(),
                                           .intent = directory_->path() + "/intent.json",
                                           .journal = directory_->path() + "/journal",
+                                          .control = control(),
                                           .look_every = look_.management},
                                          Log::silent(), stop_);
       if (!served) management_error_ = served.error();
@@ -118,6 +121,20 @@ class RunningRack {
   }
 
   [[nodiscard]] Machine& machine() { return *machine_; }
+  // What the management host's program answers; a predecessor's socket is nobody's, so it is asked until one
+  // does.
+  [[nodiscard]] std::expected<console::Json, std::string> ask(const console::Json& request) {
+    const auto once = [&](const console::Json& asked) {
+      auto answer = std::async(std::launch::async, [&] { return console::ask(control(), asked); });
+      while (answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
+        machine_->run_once(std::chrono::milliseconds(1));
+      return answer.get();
+    };
+    while (management_error_.empty() && !once({{"verb", "help"}})) {
+    }
+    return once(request);
+  }
+  [[nodiscard]] std::string control() const { return directory_->path() + "/mh.sock"; }
   [[nodiscard]] std::string journal() const { return directory_->path() + "/journal"; }
   [[nodiscard]] const std::string& management_error() const { return management_error_; }
 

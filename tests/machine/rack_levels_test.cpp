@@ -54,7 +54,7 @@ TEST(RackLevels, ReadsEveryField) {
       ", rx_guaranteed: 50Mb/s, rx_max: 200 Mbit/s, rx_burst: 1MiB, rx_priority: 7, rx_weight: 100"
       ", rx_packets_guaranteed: 1000, rx_packets_max: 20000, rx_packets_burst: 64"
       ", rx_cost_guaranteed: 5, rx_cost_max: 2000000, rx_cost_burst: 100000"
-      ", memory: 256KiB, memory_shared: 64KiB");
+      ", memory: 256KiB, memory_shared: 64KiB, memory_lendable: 128KiB");
   EXPECT_EQ(level.transmit, (mh::RateRange{100'000'000, 1'000'000'000, 64 << 10}));
   EXPECT_EQ(level.receive, (mh::RateRange{50'000'000, 200'000'000, 1 << 20}));
   EXPECT_EQ(level.receive_packets, (mh::RateRange{1000, 20'000, 64}));
@@ -63,6 +63,7 @@ TEST(RackLevels, ReadsEveryField) {
   EXPECT_EQ(level.receive_turns, (mh::Turns{7, 100}));
   EXPECT_EQ(level.memory, 256u << 10);
   EXPECT_EQ(level.memory_shared, 64u << 10);
+  EXPECT_EQ(level.memory_lendable, 128u << 10);
 }
 
 TEST(RackLevels, WithoutFieldsNothingIsPromised) {
@@ -108,6 +109,8 @@ TEST(RackLevels, EveryMistakeIsNamedWithItsMend) {
            Bad{"memory: 5000B", "memory", "is not a multiple of 4 KiB", "multiples of 4 KiB"},
            Bad{"memory: 8KiB", "memory", "do not hold the largest frame", "12 KiB or more"},
            Bad{"memory: 2GiB", "memory", "is too large", "up to 1 GiB"},
+           Bad{"memory_lendable: 8KiB", "memory_lendable", "more than its memory", "state memory"},
+           Bad{"memory: 64KiB, memory_lendable: 60KiB", "memory_lendable", "does not hold", "keep 12 KiB"},
            Bad{"state: up", "state", "is not known here", "auto, enable, disable"},
            Bad{"rx_maxi: 1Mbit", "rx_maxi", "not a field", "did you mean 'rx_max'"},
        }) {

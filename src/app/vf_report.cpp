@@ -1,0 +1,174 @@
+#include "app/vf_report.h"
+
+#include <fmt/format.h>
+
+#include "base/table.h"
+#include "base/units.h"
+
+namespace ladon::app {
+namespace {
+
+using nlohmann::json;
+
+DeviceView::Vf view_of(const nic::Nic& nic, std::uint16_t vf) {
+  using nic::VfDrop;
+  const auto& drops = nic.drops(vf);
+  const auto& memory = nic.packet_memory();
+  return {.link_up = nic.link_up(vf),
+          .memory_used = memory.held(vf),
+          .memory = memory.size(vf).guaranteed,
+          .memory_most = memory.size(vf).most,
+          .over_rate = drops[VfDrop::rx_over_rate],
+          .over_packet_rate = drops[VfDrop::rx_over_packet_rate],
+          .over_cost = drops[VfDrop::rx_over_cost],
+          .no_memory = drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called]};
+}
+
+// A range as [guaranteed, most, burst] of the management program, spelled out; what is not stated is null.
+void add_range(json& level, std::string_view prefix, std::string_view unit, std::string_view burst_unit,
+               const json& range) {
+  const auto stated = [](const json& value) { return value == 0 ? json() : value; };
+  level[fmt::format("{}_guaranteed_{}", prefix, unit)] = stated(range.at(0));
+  level[fmt::format("{}_max_{}", prefix, unit)] = stated(range.at(1));
+  level[fmt::format("{}_burst_{}", prefix, burst_unit)] = stated(range.at(2));
+}
+
+json level_report(const json& level) {
+  json report;
+  add_range(report, "rx", "bits_per_second", "bytes", level.at("receive_bits"));
+  add_range(report, "rx_packets", "per_second", "packets", level.at("receive_packets"));
+  add_range(report, "rx_cost", "units_per_second", "units", level.at("receive_cost"));
+  add_range(report, "tx", "bits_per_second", "bytes", level.at("transmit_bits"));
+  for (const auto& [prefix, turns] : {std::pair{"rx", "receive_turns"}, {"tx", "transmit_turns"}}) {
+    report[fmt::format("{}_priority", prefix)] = level.at(turns).at("priority");
+    report[fmt::format("{}_weight", prefix)] = level.at(turns).at("weight");
+  }
+  return report;
+}
+
+json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf& device) {
+  const auto host = granted.at("host").get<std::size_t>();
+  return {{"vf", granted.at("vf")},
+          {"guest", granted.at("guest")},
+          {"host", rack.hosts.at(host).name},
+          {"mac", granted.at("mac")},
+          {"vlan", granted.value("vlan", json())},
+          {"spoof_check", granted.at("spoof_check")},
+          {"trust", granted.at("trust")},
+          {"state", granted.at("state")},
+          {"link", device.link_up ? "up" : "down"},
+          {"level", level_report(granted.at("level"))},
+          {"memory_used_bytes", device.memory_used},
+          {"memory_guaranteed_bytes", device.memory},
+          {"memory_most_bytes", device.memory_most},
+          {"refused_frames",
+           {{"rate", device.over_rate},
+            {"packet_rate", device.over_packet_rate},
+            {"cost", device.over_cost},
+            {"memory", device.no_memory}}}};
+}
+
+// "1.00 to 2.00 Gb/s", "at most 100 Mb/s", "at least 10.0 Mb/s"; "-" if nothing is stated.
+template <class Format>
+std::string range_text(const json& level, const std::string& least_key, const std::string& most_key,
+                       Format format) {
+  const json &least = level.at(least_key), &most = level.at(most_key);
+  if (least.is_null() && most.is_null()) return "-";
+  if (most.is_null()) return ">= " + format(least);
+  if (least.is_null()) return "<= " + format(most);
+  return format(least) + " .. " + format(most);
+}
+
+std::string rate_text(const json& level, const std::string& prefix) {
+  return range_text(level, prefix + "_guaranteed_bits_per_second", prefix + "_max_bits_per_second",
+                    [](const json& rate) { return format_rate(rate.get<double>()); });
+}
+
+std::string turns_text(const json& level, const std::string& prefix) {
+  return fmt::format("{}/{}", level.at(prefix + "_priority").get<int>(),
+                     level.at(prefix + "_weight").get<int>());
+}
+
+std::string packets_text(const json& level) {
+  return range_text(level, "rx_packets_guaranteed_per_second", "rx_packets_max_per_second",
+                    [](const json& rate) { return format_packet_rate(rate.get<double>()); });
+}
+
+std::string memory_text(const json& vf) {
+  const auto size = [&](const char* key) { return format_size(vf.at(key).get<std::uint64_t>() >> 10 << 10); };
+  const std::string most = vf.at("memory_most_bytes") == vf.at("memory_guaranteed_bytes")
+                               ? ""
+                               : fmt::format(" (to {})", size("memory_most_bytes"));
+  return fmt::format("{} of {}{}", size("memory_used_bytes"), size("memory_guaranteed_bytes"), most);
+}
+
+}  // namespace
+
+std::vector<DeviceView> device_view(machine::Machine& machine) {
+  std::vector<DeviceView> views;
+  for (std::size_t i = 0; i < machine.nics(); ++i) {
+    const nic::Nic& nic = machine.nic(i);
+    DeviceView view{.vfs = {},
+                    .memory = nic.packet_memory().pool(),
+                    .memory_guaranteed = nic.packet_memory().guaranteed()};
+    for (std::uint16_t vf = 0; vf < nic.vfs(); ++vf) view.vfs.push_back(view_of(nic, vf));
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+json vf_report(const machine::Rack& rack, const json& granted, const std::vector<DeviceView>& devices) {
+  json nics = json::array();
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    json vfs = json::array();
+    for (const json& grant : granted)
+      if (grant.at("nic") == i)
+        vfs.push_back(vf_of(rack, grant, devices[i].vfs.at(grant.at("vf").get<std::size_t>())));
+    nics.push_back({{"name", rack.nics[i].name},
+                    {"memory_bytes", devices[i].memory},
+                    {"memory_guaranteed_bytes", devices[i].memory_guaranteed},
+                    {"vfs", vfs}});
+  }
+  return {{"nics", nics}};
+}
+
+std::string to_text(const json& report) {
+  std::string text;
+  for (const json& nic : report.at("nics")) {
+    text += fmt::format("{}{}: {} of {} of packet memory guaranteed\n\n", text.empty() ? "" : "\n",
+                        nic.at("name").get<std::string>(),
+                        format_size(nic.at("memory_guaranteed_bytes").get<std::uint64_t>()),
+                        format_size(nic.at("memory_bytes").get<std::uint64_t>()));
+    Table table({{"VF", Align::right},
+                 {"guest"},
+                 {"host"},
+                 {"MAC"},
+                 {"state"},
+                 {"link"},
+                 {"transmit"},
+                 {"prio/weight"},
+                 {"receive"},
+                 {"packets"},
+                 {"prio/weight"},
+                 {"memory"},
+                 {"refused: rate", Align::right},
+                 {"packets", Align::right},
+                 {"cost", Align::right},
+                 {"memory", Align::right}});
+    for (const json& vf : nic.at("vfs")) {
+      const json &level = vf.at("level"), &refused = vf.at("refused_frames");
+      const auto string = [&](const char* key) { return vf.at(key).get<std::string>(); };
+      const auto count = [&](const char* key) {
+        return std::to_string(refused.at(key).get<std::uint64_t>());
+      };
+      table.add_row({std::to_string(vf.at("vf").get<int>()), string("guest"), string("host"), string("mac"),
+                     string("state"), string("link"), rate_text(level, "tx"), turns_text(level, "tx"),
+                     rate_text(level, "rx"), packets_text(level), turns_text(level, "rx"), memory_text(vf),
+                     count("rate"), count("packet_rate"), count("cost"), count("memory")});
+    }
+    text += table.to_string();
+  }
+  return text;
+}
+
+}  // namespace ladon::app
