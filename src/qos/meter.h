@@ -4,7 +4,9 @@
 //   green <= CIR t + CBS    and    green + yellow <= (CIR + EIR) t + CBS + EBS.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "base/time.h"
 #include "qos/bucket.h"
@@ -42,6 +44,12 @@ class Meter {
     // passes one.
     if (committed_.covers(units)) return Colour::green;
     return excess_.covers(units) ? Colour::yellow : Colour::red;
+  }
+  // When colour() stops saying red of so many units, if nothing is taken until then; nullopt: never.
+  [[nodiscard]] std::optional<Instant> when(std::uint64_t units) const {
+    const Duration wait = std::min(committed_.until(units), excess_.until(units));
+    if (wait == Bucket::kNever) return std::nullopt;
+    return wait > Instant::max() - last_ ? Instant::max() : last_ + wait;
   }
   // After colour() said `colour`, which is not red.
   void take(Colour colour, std::uint64_t units) {
