@@ -100,7 +100,8 @@ int path(const PathOptions& options, const Common& common) {
   if (!rack) return kBadInput;
   // Tables are looked at, no frame moves: the wire stays out of it.
   for (auto& nic : rack->nics) nic.wire = {};
-  const auto placed = machine::placed_guests(*rack);
+  auto placed = machine::placed_guests(*rack);
+  std::erase_if(placed, [](const machine::PlacedGuest& p) { return p.software; });
   const auto found_guest = std::ranges::find_if(placed, [&](const machine::PlacedGuest& p) {
     return options.guest.empty() || p.guest->name == options.guest;
   });

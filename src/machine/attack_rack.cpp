@@ -43,7 +43,9 @@ Rack adjusted(Rack rack, const attack::Conditions& conditions) {
   if (conditions.tight_look_up)
     for (auto& host : rack.hosts)
       host.ntb.lut = static_cast<std::uint16_t>(
-          std::ranges::count_if(host.guests, [](const GuestSpec& guest) { return guest.vf.has_value(); }));
+          host.software.size() +
+          static_cast<std::size_t>(std::ranges::count_if(
+              host.guests, [](const GuestSpec& guest) { return guest.vf.has_value(); })));
   return rack;
 }
 

@@ -34,6 +34,7 @@ const std::shared_ptr<ch::VfSlot>& AttackRack::vf_slot(std::size_t guest) const 
 
 std::expected<void, std::string> AttackRack::attach_guests() {
   for (const PlacedGuest& placed : placed_guests(rack_)) {
+    if (placed.software) continue;  // a driver that nobody gets at
     Seat& seat = seats_.emplace_back();
     seat.placed = placed;
     const auto device = rack_.nics[placed.guest->vf->nic].device == NicDevice::x550

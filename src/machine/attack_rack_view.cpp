@@ -29,6 +29,7 @@ void AttackRack::find_places() {
     }
   }
   for (const PlacedGuest& placed : placed_guests(rack_)) {
+    if (placed.software) continue;
     const VfSpec& vf = *placed.guest->vf;
     const mh::Nic& nic = found.nics[vf.nic];
     const auto& part = *parts_[static_cast<std::size_t>(placed.domain)];

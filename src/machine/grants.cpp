@@ -41,6 +41,8 @@ class Collector {
     for (std::size_t d = 0; d < from_.rack.hosts.size(); ++d)
       add_host(pcie::Domain{static_cast<std::uint16_t>(d)});
     add_management();
+    for (const PlacedGuest& placed : placed_guests(from_.rack))
+      if (placed.software) software_.insert({placed.domain, placed.slot});
     for (const auto& [vf, setup] : from_.plan.vfs) add_vf(vf, setup);
     return std::move(grants_);
   }
@@ -104,15 +106,16 @@ class Collector {
       const auto give = [&](const Initiator& to, std::uint64_t emitted, pcie::AccessSet access) {
         add(to, memory, given.at.bits(), given.length, access, emitted);
       };
-      if (has_vms(domain))
+      if (is_vm(setup.grant))
         give(audit::VirtualMachine{domain, setup.grant.vm}, given.gpa.bits(), pcie::kReadWrite);
       if (slot.connected && enabled) give(virtual_function(vf), given.gpa.bits(), given.access);
     }
     for (const std::uint32_t vector : slot.vectors)
       if (enabled) add_vector(virtual_function(vf), domain, vector);
   }
-  [[nodiscard]] bool has_vms(pcie::Domain domain) const {
-    return from_.vms && from_.rack.hosts[static_cast<std::size_t>(domain)].kind != HostKind::bare;
+  [[nodiscard]] bool is_vm(const mh::Grant& grant) const {
+    return from_.vms && from_.rack.hosts[static_cast<std::size_t>(grant.host)].kind != HostKind::bare &&
+           !software_.contains({grant.host, grant.slot});
   }
 
   // A VM has its VF's registers; the interrupt table of the VF is its host's to write.
@@ -129,7 +132,7 @@ class Collector {
       add(processor(domain), registers, nic.msix_of(vf.vf).bits(), nic.vf_msix_size, pcie::kReadWrite,
           base + slot.assignment->msix);
     }
-    if (has_vms(domain) && slot.attached)
+    if (is_vm(setup.grant) && slot.attached)
       add(audit::VirtualMachine{domain, setup.grant.vm}, registers, bar, nic.vf_registers_size,
           pcie::kReadWrite, kGuestBar0.bits());
   }
@@ -143,6 +146,7 @@ class Collector {
   }
 
   const GrantSources& from_;
+  std::set<std::pair<pcie::Domain, std::uint8_t>> software_;  // slots that are no VM's
   std::vector<audit::Grant> grants_;
 };
 

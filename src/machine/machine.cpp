@@ -30,6 +30,7 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::build(const Rack& 
   if (auto done = machine->add_management_socket(); !done) return std::unexpected(done.error());
   if (auto done = machine->add_parts(); !done) return std::unexpected(done.error());
   if (auto done = machine->add_guests(); !done) return std::unexpected(done.error());
+  if (auto done = machine->add_software(); !done) return std::unexpected(done.error());
   return machine;
 }
 
@@ -78,6 +79,9 @@ std::expected<void, std::string> Machine::add_parts() {
     ch::PartOptions options{.slots = static_cast<std::uint8_t>(slots),
                             .bare = spec.kind == HostKind::bare,
                             .management = domain == 0};
+    options.on_assignment = [this, domain](std::uint8_t slot, bool assigned) {
+      if (!software_.empty() && software_[domain]) software_[domain]->assigned(slot, assigned);
+    };
     options.on_fault = [this, name = spec.name](const host::Fault& fault) {
       log_.debug("{}: {} of {} at {:#x} refused: {}", name,
                  fault.access == pcie::Access::read ? "read" : "write", pcie::to_string(fault.rid),
@@ -93,6 +97,7 @@ std::expected<void, std::string> Machine::add_parts() {
 
 std::expected<void, std::string> Machine::add_guests() {
   for (const PlacedGuest& placed : placed_guests(rack_)) {
+    if (placed.software) continue;
     const auto& spec = *placed.guest->vf;
     GuestPlace place{.placed = placed,
                      .socket = fmt::format("{}/{}.vfio", options_.directory, placed.guest->name)};
@@ -108,6 +113,26 @@ std::expected<void, std::string> Machine::add_guests() {
   return {};
 }
 
+std::expected<void, std::string> Machine::add_software() {
+  software_.resize(rack_.hosts.size());
+  for (std::size_t d = 0; d < software_.size(); ++d) {
+    const HostSpec& host = rack_.hosts[d];
+    if (host.software.empty()) continue;
+    auto made = HostSoftware::make(rack_, d, *parts_[d],
+                                   {.directory = options_.directory, .wake_engine = [this] { loop_.wake(); }},
+                                   clock_, log_);
+    if (!made) return std::unexpected(made.error());
+    software_[d] = std::move(*made);
+    for (const GuestSpec& guest : host.guests)
+      if (guest.shared)
+        shared_guests_.push_back({&host, &guest, pcie::Domain{static_cast<std::uint16_t>(d)},
+                                  fmt::format("{}/{}.vhost", options_.directory, guest.name)});
+  }
+  for (const auto& software : software_)
+    if (software) software->run();
+  return {};
+}
+
 std::string Machine::management_socket() const {
   return options_.directory + "/management.bridge";
 }
@@ -117,8 +142,12 @@ bool Machine::managed() const {
 }
 
 bool Machine::all_assigned() const {
-  return std::ranges::all_of(
-      guests_, [](const GuestPlace& guest) { return guest.slot->vf_slot().assignment().has_value(); });
+  return std::ranges::all_of(parts_, [](const auto& part) {
+    if (!part) return true;
+    for (std::uint8_t slot = 0; slot < part->slots(); ++slot)
+      if (!part->slot(slot)->assignment()) return false;
+    return true;
+  });
 }
 
 void Machine::collect_faults() {
@@ -151,6 +180,8 @@ void Machine::run_tasks() {
 bool Machine::work() {
   bool more = false;
   for (std::size_t i = 0; i < nics(); ++i) more |= nic(i).poll(kNicBudget);
+  for (const auto& software : software_)
+    if (software) more |= software->serve();
   more |= live().run_peer_writes();
   fabric().refresh();
   hardware_->flush_due();

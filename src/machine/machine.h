@@ -25,6 +25,7 @@
 #include "machine/capture.h"
 #include "machine/guest_slot.h"
 #include "machine/hardware.h"
+#include "machine/host_software.h"
 #include "machine/rack_build.h"
 #include "machine/rack_file.h"
 #include "machine/wires.h"
@@ -46,6 +47,14 @@ struct GuestPlace {
   std::string socket;  // vfio-user
   std::unique_ptr<GuestSlot> slot;
   std::unique_ptr<vfio::Server> server;
+};
+
+// A guest's place at the function that its host shares.
+struct SharedPlace {
+  const HostSpec* host = nullptr;
+  const GuestSpec* guest = nullptr;
+  pcie::Domain domain{};
+  std::string socket;  // vhost-user
 };
 
 struct RecordedFault {
@@ -76,11 +85,16 @@ class Machine final {
   [[nodiscard]] const Counters<host::ServerRefusal>& management_refusals() const {
     return management_->refusals();
   }
-  // Every guest's slot has been given its VF.
+  // Every guest's slot, and every host's software that shares one, has been given its VF.
   [[nodiscard]] bool all_assigned() const;
 
   [[nodiscard]] const Rack& rack() const { return rack_; }
   [[nodiscard]] const std::vector<GuestPlace>& guests() const { return guests_; }
+  [[nodiscard]] const std::vector<SharedPlace>& shared_guests() const { return shared_guests_; }
+  // For its functions of any thread; null where nobody shares a function.
+  [[nodiscard]] HostSoftware* software(pcie::Domain domain) const {
+    return software_[static_cast<std::size_t>(domain)].get();
+  }
   [[nodiscard]] fabric::Fabric& fabric() { return hardware_->fabric(); }
   [[nodiscard]] const fabric::Fabric& fabric() const { return std::as_const(*hardware_).fabric(); }
   [[nodiscard]] nic::Nic& nic(std::size_t index) { return hardware_->nic(index); }
@@ -102,6 +116,7 @@ class Machine final {
   [[nodiscard]] std::expected<void, std::string> add_management_socket();
   [[nodiscard]] std::expected<void, std::string> add_parts();
   [[nodiscard]] std::expected<void, std::string> add_guests();
+  [[nodiscard]] std::expected<void, std::string> add_software();
   bool work();
   void run_tasks();
   void collect_faults();
@@ -125,12 +140,14 @@ class Machine final {
   std::unique_ptr<host::BridgeServer> management_;
   std::vector<std::unique_ptr<ch::HostPart>> parts_;  // by domain; null where no guest is
   std::vector<GuestPlace> guests_;
+  std::vector<SharedPlace> shared_guests_;
   static constexpr std::size_t kFaultsKept = 256;
   std::deque<RecordedFault> faults_;
   Instant next_poll_;
   std::mutex tasks_mutex_;
   std::vector<std::move_only_function<void()>> tasks_;
   std::atomic<bool> stopped_{false};
+  std::vector<std::unique_ptr<HostSoftware>> software_;  // by domain; ends before all that it uses
 };
 
 }  // namespace ladon::machine

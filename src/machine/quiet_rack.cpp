@@ -28,7 +28,7 @@ std::vector<GuestPiece> pieces_of(std::uint64_t memory) {
 }
 
 bool is_vm(const PlacedGuest& guest) {
-  return guest.host->kind != HostKind::bare;
+  return guest.host->kind != HostKind::bare && !guest.software;
 }
 
 // Nobody takes this journal over: it is gone with the descriptor.

@@ -106,6 +106,9 @@ std::vector<PlacedGuest> placed_guests(const Rack& rack) {
       if (guest.vf)
         placed.push_back(
             {&rack.hosts[domain], &guest, pcie::Domain{static_cast<std::uint16_t>(domain)}, slot++});
+    for (const auto& software : rack.hosts[domain].software)
+      placed.push_back(
+          {&rack.hosts[domain], &software, pcie::Domain{static_cast<std::uint16_t>(domain)}, slot++, true});
   }
   return placed;
 }
@@ -123,7 +126,7 @@ mh::Intent intent_of(const Rack& rack) {
                             .dma_span = span,
                             .name = rack.hosts[domain].name});
   }
-  for (const auto& [host, guest, domain, slot] : placed_guests(rack)) {
+  for (const auto& [host, guest, domain, slot, software] : placed_guests(rack)) {
     if (domain == pcie::kManagementDomain) intent.local_slots = static_cast<std::uint8_t>(slot + 1);
     intent.grants.push_back({.nic = static_cast<std::uint16_t>(guest->vf->nic),
                              .vf = guest->vf->index,

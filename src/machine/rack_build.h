@@ -30,7 +30,9 @@ struct PlacedGuest {
   const GuestSpec* guest = nullptr;
   pcie::Domain domain{};
   std::uint8_t slot = 0;
+  bool software = false;  // the host's own, for those of its guests that share a function: no VM
 };
+// The host's software comes after all guests of its host.
 [[nodiscard]] std::vector<PlacedGuest> placed_guests(const Rack& rack);
 [[nodiscard]] mh::Intent intent_of(const Rack& rack);
 

@@ -113,6 +113,7 @@ std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text, st
   }
   RackContext context(errors);
   Rack rack = read_rack(context, *root);
+  if (errors.empty()) place_guests(errors, rack);
   if (!errors.empty()) return std::unexpected(std::move(errors).take());
   return rack;
 }
@@ -185,6 +186,24 @@ std::string_view name(OnFault on_fault) {
       return "reset";
     case OnFault::quarantine:
       return "quarantine";
+  }
+  return "?";
+}
+
+bool NetworkSpec::guaranteed() const {
+  const auto promised = [](const mh::RateRange& range) { return range.guaranteed != 0; };
+  return promised(level.receive) || promised(level.transmit) || promised(level.receive_packets) ||
+         promised(level.receive_cost) || level.memory.value_or(0) != 0;
+}
+
+std::string_view name(NetworkPath path) {
+  switch (path) {
+    case NetworkPath::any:
+      return "any";
+    case NetworkPath::own:
+      return "own";
+    case NetworkPath::shared:
+      return "shared";
   }
   return "?";
 }

@@ -80,13 +80,40 @@ struct VfSpec {
   std::string pcap;  // file for this VF's frames; empty: none
 };
 
+// How a guest reaches its NIC: by a function of its own, or by one that its host's software shares among
+// several (doc/paravirtual.md).
+enum class NetworkPath : std::uint8_t { any, own, shared };
+
+// What a guest needs of a NIC, where the file leaves the choice of the function to the planner (placement.h).
+struct NetworkSpec {
+  std::size_t nic = 0;  // index in Rack::nics
+  NetworkPath path = NetworkPath::any;
+  std::optional<MacAddress> mac;      // nullopt: made when it is placed
+  std::optional<std::uint16_t> vlan;  // 1..4094
+  mh::ServiceLevel level;
+  std::size_t line = 0, column = 0;  // where the section stands, and
+  std::string field = {};            // what it is called there
+  // Something is promised: only a function of its own can keep it.
+  [[nodiscard]] bool guaranteed() const;
+};
+
+// A guest's place at the function that its host shares.
+struct SharedPort {
+  std::size_t nic = 0;
+  MacAddress mac;
+  std::optional<std::uint16_t> vlan;
+  mh::ServiceLevel level;  // what it may send and be sent; nothing in it is promised
+};
+
 // A virtual machine, or the operating system of a bare host.
 struct GuestSpec {
   std::string name;
   std::uint64_t memory = 256 << 20;  // bytes, a multiple of 2 MiB
   std::optional<BusAddr> memory_at;  // where in the host's domain; nullopt: the host chooses
   std::uint16_t vcpus = 1;
-  std::optional<VfSpec> vf;
+  std::optional<NetworkSpec> network;  // not beside `vf` of the file
+  std::optional<VfSpec> vf;            // as the file names it, or as it was placed
+  std::optional<SharedPort> shared;    // as it was placed
   std::optional<Ipv4Interface> address;
   std::uint32_t mtu = 1500;
 };
@@ -112,6 +139,8 @@ struct HostSpec {
   std::uint16_t segment = 0;                      // compute hosts: of the management host, where the NTB is
   Invalidation invalidation = Invalidation::strict;
   std::vector<GuestSpec> guests;  // the VMs; a bare host has exactly one, its operating system
+  // The host's own software as the user of the functions that its guests share, one a NIC: as it was placed.
+  std::vector<GuestSpec> software;
 };
 
 // A finding of the audit that the owner of the rack knows of: one, or all that are there because a defence is
@@ -168,6 +197,7 @@ inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 [[nodiscard]] std::string_view name(WireKind kind);
 [[nodiscard]] std::string_view name(NicDevice device);
 [[nodiscard]] std::string_view name(OnFault on_fault);
+[[nodiscard]] std::string_view name(NetworkPath path);
 [[nodiscard]] std::string_view name(LinkState state);  // "auto", "enable", "disable"
 [[nodiscard]] std::string_view name(HostRole role);
 [[nodiscard]] std::string_view name(HostKind kind);

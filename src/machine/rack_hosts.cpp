@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/units.h"
+#include "machine/placement.h"
 #include "machine/rack_levels.h"
 #include "machine/rack_sections.h"
 
@@ -24,12 +25,6 @@ constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
 constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
 constexpr std::array kStates = {LinkState::automatic, LinkState::on, LinkState::off};
 constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarantine};
-
-// Unique and the same in every run: the locally administered range that QEMU uses too.
-MacAddress made_mac(std::size_t nic, std::uint16_t vf) {
-  return {{0x52, 0x54, 0x00, static_cast<std::uint8_t>(nic), static_cast<std::uint8_t>(0x10 + (nic >> 8)),
-           static_cast<std::uint8_t>(vf)}};
-}
 
 void read_ntb(RackContext& context, const Field& field, NtbSpec& ntb) {
   Section section(context.errors, field);
@@ -74,9 +69,7 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
                               const HostSpec& host) {
   VfSpec vf;
   Section section(context.errors, field);
-  const auto nic_field = section.require("nic", "write the name of a NIC");
-  const auto nic = nic_field ? find_nic(context, *nic_field) : std::nullopt;
-  if (nic) check_segment(context, *nic_field, nics[*nic], nics, host);
+  const auto nic = read_nic_name(context, section, nics, host);
   const auto index = section.require("index", "write which VF of the NIC, from 0");
   vf.nic = nic.value_or(0);
   const std::uint16_t vfs = nic ? nics[*nic].vfs : std::uint16_t{64};
@@ -163,7 +156,8 @@ void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
     complain("windows", fmt::format("{} windows are too few for the host's {} VFs", host.ntb.windows, vfs),
              fmt::format("write {} or more, or give the host fewer VFs", vfs * kWindowsPerVf));
   for (const auto& guest : host.guests)
-    if (host.mode == Mode::mriov_plus && guest.vf && address_span(guest) > host.ntb.dma_window)
+    if (host.mode == Mode::mriov_plus && (guest.vf || guest.network) &&
+        address_span(guest) > host.ntb.dma_window)
       complain("dma_window",
                fmt::format("{} do not hold the addresses of {}, which reach to {}",
                            format_size(host.ntb.dma_window), guest.name, format_size(address_span(guest))),
@@ -183,6 +177,14 @@ std::vector<Field> guest_fields(Section& section, const HostSpec& host) {
 }
 
 }  // namespace
+
+std::optional<std::size_t> read_nic_name(RackContext& context, Section& section,
+                                         const std::vector<NicSpec>& nics, const HostSpec& host) {
+  const auto field = section.require("nic", "write the name of a NIC");
+  const auto nic = field ? find_nic(context, *field) : std::nullopt;
+  if (nic) check_segment(context, *field, nics[*nic], nics, host);
+  return nic;
+}
 
 GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
                      const HostSpec& host) {
@@ -205,6 +207,12 @@ GuestSpec read_guest(RackContext& context, const Field& field, const std::vector
   }
   section.read_integer("vcpus", guest.vcpus, 1, kMaxVcpus);
   if (const auto vf = section.find("vf")) guest.vf = read_vf(context, *vf, nics, host);
+  if (!guest.vf) {
+    if (const auto network = section.find("network"))
+      guest.network = read_network(context, *network, nics, host);
+  } else {
+    section.forbid("network", "vf names the function already", "write one of the two");
+  }
   guest.address = section.read_address("address");
   if (const auto address = section.find("address"); address && guest.address)
     context.addresses.claim(context.errors, to_string(guest.address->address), *address);

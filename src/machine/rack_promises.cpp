@@ -1,18 +1,12 @@
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "machine/placement.h"
 #include "machine/rack_sections.h"
 #include "mh/promises.h"
 
 namespace ladon::machine {
 namespace {
-
-mh::NicResources resources_of(const NicSpec& nic) {
-  return {.vfs = nic.vfs,
-          .memory = nic.packet_memory,
-          .receive = nic.rx_capacity != 0 ? nic.rx_capacity : mh::kLinkRate,
-          .transmit = nic.tx_capacity != 0 ? nic.tx_capacity : mh::kLinkRate};
-}
 
 // Of the field as it is written there: two have a synonym.
 Field field_of(const Field& vf, mh::Resource resource) {
@@ -31,6 +25,13 @@ std::string has(const NicSpec& nic, mh::Resource resource) {
 }
 
 }  // namespace
+
+mh::NicResources resources_of(const NicSpec& nic) {
+  return {.vfs = nic.vfs,
+          .memory = nic.packet_memory,
+          .receive = nic.rx_capacity != 0 ? nic.rx_capacity : mh::kLinkRate,
+          .transmit = nic.tx_capacity != 0 ? nic.tx_capacity : mh::kLinkRate};
+}
 
 void check_levels(RackContext& context, const std::vector<NicSpec>& nics) {
   for (std::size_t nic = 0; nic < nics.size(); ++nic) {

@@ -49,6 +49,15 @@ void check_levels(RackContext& context, const std::vector<NicSpec>& nics);
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,
                                    const HostSpec& host);
+// A guest's `network`. `guest` has what comes before it.
+[[nodiscard]] std::optional<NetworkSpec> read_network(RackContext& context, const Field& field,
+                                                      const std::vector<NicSpec>& nics, const HostSpec& host);
+// A field that names a NIC: its index, if there is such a NIC and the host's guests can have functions of it.
+[[nodiscard]] std::optional<std::size_t> read_nic_name(RackContext& context, Section& section,
+                                                       const std::vector<NicSpec>& nics,
+                                                       const HostSpec& host);
+// Over a rack without mistakes: gives guests with a `network` their functions, or says what is short.
+void place_guests(RackErrors& errors, Rack& rack);
 
 // `rack` has its defences and hosts already.
 [[nodiscard]] Acceptance read_acceptance(RackContext& context, const Field& field, const Rack& rack);

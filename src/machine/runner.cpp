@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "console/client.h"
 #include "machine/management.h"
 
@@ -87,6 +90,20 @@ std::expected<console::Json, std::string> Runner::ask_management(const console::
   const std::string prefix = management_control() + ": ";
   if (!result && result.error().starts_with(prefix)) result.error().erase(0, prefix.size());
   return result;
+}
+
+bool Runner::set_shared_limits(const std::string& guest, const SharedLimits& limits) {
+  for (const SharedPlace& place : machine_->shared_guests())
+    if (place.guest->name == guest) return machine_->software(place.domain)->set_limits(guest, limits);
+  return false;
+}
+
+std::vector<SharedFunctionReport> Runner::shared_functions() {
+  std::vector<SharedFunctionReport> all;
+  for (std::size_t d = 0; d < machine_->rack().hosts.size(); ++d)
+    if (auto* software = machine_->software(pcie::Domain{static_cast<std::uint16_t>(d)}))
+      std::ranges::move(software->report(), std::back_inserter(all));
+  return all;
 }
 
 std::expected<void, std::string> Runner::wait_assigned() {

@@ -57,6 +57,12 @@ class Runner {
   // started. Not on the engine's thread. The error is a sentence for a person.
   [[nodiscard]] std::expected<console::Json, std::string> ask_management(const console::Json& request) const;
 
+  // Guests that share a function, on any thread but the engine's: what their hosts' software lets one send
+  // and be sent from now on - false if no guest that shares has that name -, and what has passed and was
+  // dropped.
+  [[nodiscard]] bool set_shared_limits(const std::string& guest, const SharedLimits& limits);
+  [[nodiscard]] std::vector<SharedFunctionReport> shared_functions();
+
   [[nodiscard]] const std::string& directory() const { return directory_.path(); }
   [[nodiscard]] std::string journal() const { return directory() + "/journal"; }  // the management host's
   // What never changes after the start may be read from any thread.
