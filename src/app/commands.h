@@ -53,6 +53,19 @@ struct PathOptions {
 };
 [[nodiscard]] int path(const PathOptions& options, const Common& common);
 
+struct PlanOptions {
+  std::string rack;
+};
+[[nodiscard]] int plan(const PlanOptions& options, const Common& common);
+
+struct ParaOptions {
+  std::string live;                 // the control socket of a running rack
+  std::string guest;                // set
+  std::vector<std::string> fields;  // set: FIELD=VALUE
+};
+[[nodiscard]] int para_show(const ParaOptions& options, const Common& common);
+[[nodiscard]] int para_set(const ParaOptions& options, const Common& common);
+
 struct AuditOptions {
   std::string rack;    // a file; or
   std::string live;    // the control socket of a running rack

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -80,7 +81,7 @@ struct Demo {
         (void)host->run({"iperf3", "-s", "-D"}, std::chrono::seconds(10));
       RunningGuest* sender = nullptr;  // the talker if it is on this NIC
       for (auto& guest : guests) {
-        if (guest.place->placed.guest->vf->nic != nic) continue;
+        if (guest.nic() != nic) continue;
         ping(guest, name, address, "wire");
         if (sender == nullptr || &guest == &talker()) sender = &guest;
       }
@@ -96,21 +97,26 @@ struct Demo {
   // The first guest of a host with several, so that every kind of path starts there.
   RunningGuest& talker() {
     for (auto& guest : guests)
-      if (guest.place->placed.domain != pcie::kManagementDomain) return guest;
+      if (guest.place != nullptr && guest.domain() != pcie::kManagementDomain) return guest;
     return guests.front();
   }
-  // Another guest of the talker's host if there is one: the nearest neighbour is the hardest to protect.
+  // Another guest of the talker's host with a function of its own if there is one: the nearest neighbour is
+  // the hardest to protect.
   RunningGuest& attacker() {
     for (auto& guest : guests)
-      if (&guest != &talker() && guest.place->placed.domain == talker().place->placed.domain) return guest;
-    return guests.back();
+      if (guest.place != nullptr && &guest != &talker() && guest.domain() == talker().domain()) return guest;
+    const auto own = std::ranges::find_if(guests.rbegin(), guests.rend(),
+                                          [](const RunningGuest& guest) { return guest.place != nullptr; });
+    return own == guests.rend() ? guests.back() : *own;
   }
 };
 
 void run_guests(machine::Runner& runner, const lab::Assets& assets, const DemoOptions& options,
                 const StopSignals& signals, const Progress& progress, lab::Report& report) {
-  progress.step(fmt::format("booting {} guests ({})", runner.machine().guests().size(), assets.accelerator));
-  auto guests = trial::start_guests(runner, assets, options.out);
+  progress.step(fmt::format("booting {} guests ({})",
+                            runner.machine().guests().size() + runner.machine().shared_guests().size(),
+                            assets.accelerator));
+  auto guests = trial::start_guests(runner, assets, options.out, trial::Which::all);
   if (!guests) {
     report.failures.push_back(guests.error());
     return;
@@ -122,6 +128,7 @@ void run_guests(machine::Runner& runner, const lab::Assets& assets, const DemoOp
   demo.between_guests(progress);
   demo.with_remote_host(progress);
   if (signals.stopped()) return;
+  if (demo.attacker().place == nullptr || guests->size() < 2) return;
   progress.step(fmt::format("{} attacks, the others talk", demo.attacker().name()));
   std::vector<RunningGuest*> others;
   for (auto& guest : *guests)

@@ -71,7 +71,7 @@ std::expected<Target, std::string> full_target(machine::Runner& runner, pcie::Do
 
 lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::vector<RunningGuest*> others) {
   lab::AttackReport report{.attacker = attacker.name()};
-  const pcie::Domain home = attacker.place->placed.domain;
+  const pcie::Domain home = attacker.domain();
   const auto elsewhere = another_host(runner.machine().rack(), home);
   if (!elsewhere) return report;
   const auto neighbour = full_target(runner, home), remote = full_target(runner, *elsewhere);

@@ -56,6 +56,29 @@ int main(int argc, char** argv) {
   with_json(path_command);
   path_command->callback([&] { run = [&] { return app::path(path, common); }; });
 
+  app::PlanOptions plan;
+  auto* plan_command = program.add_subcommand(
+      "plan", "which guest gets a virtual function of its own and which share one, why, and what is left");
+  plan_command->add_option("rack", plan.rack, "rack file (YAML)")->required();
+  with_json(plan_command);
+  plan_command->callback([&] { run = [&] { return app::plan(plan, common); }; });
+
+  app::ParaOptions para;
+  auto* para_command =
+      program.add_subcommand("para", "guests of a running rack that share a virtual function of their host");
+  para_command->require_subcommand(1);
+  para_command->add_option("--live", para.live, "control socket of the rack")->required();
+  auto* para_show = para_command->add_subcommand("show", "what they sent and received, and every drop");
+  with_json(para_show);
+  para_show->callback([&] { run = [&] { return app::para_show(para, common); }; });
+  auto* para_set = para_command->add_subcommand("set", "change what one of them may send and be sent");
+  para_set->add_option("guest", para.guest, "name of the guest")->required();
+  para_set
+      ->add_option("fields", para.fields, "tx_max=, max_tx_rate=, tx_burst=, rx_max=, rx_burst=; 0: no limit")
+      ->required();
+  with_json(para_set);
+  para_set->callback([&] { run = [&] { return app::para_set(para, common); }; });
+
   app::AuditOptions audit;
   auto* audit_command = program.add_subcommand(
       "audit", "everything that anybody in a rack can reach, against what was granted; 1 if they differ");

@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/console.h"
+#include "app/para_report.h"
 #include "app/signals.h"
 #include "machine/counter_report.h"
 #include "machine/runner.h"
@@ -17,18 +18,21 @@ namespace {
 void print_lines(const machine::Runner& runner, const console::Server& control, const lab::Assets& assets,
                  const Common& common) {
   nlohmann::json guests = nlohmann::json::array();
-  for (const auto& place : runner.machine().guests()) {
-    const auto command = lab::qemu_command(assets, trial::guest_spec(place, runner.directory()));
-    if (common.json) {
-      guests.push_back({{"name", place.placed.guest->name},
-                        {"host", place.placed.host->name},
-                        {"vfio_user_socket", place.socket},
-                        {"command", command}});
-    } else {
-      fmt::print("# {} on {}\n{}\n\n", place.placed.guest->name, place.placed.host->name,
-                 lab::shell_line(command));
+  const auto print = [&](const machine::HostSpec& host, const lab::GuestSpec& spec) {
+    const auto command = lab::qemu_command(assets, spec);
+    if (!common.json) {
+      fmt::print("# {} on {}\n{}\n\n", spec.name, host.name, lab::shell_line(command));
+      return;
     }
-  }
+    nlohmann::json guest = {{"name", spec.name}, {"host", host.name}, {"command", command}};
+    if (!spec.vfio_socket.empty()) guest["vfio_user_socket"] = spec.vfio_socket;
+    if (!spec.vhost_socket.empty()) guest["vhost_user_socket"] = spec.vhost_socket;
+    guests.push_back(std::move(guest));
+  };
+  for (const auto& place : runner.machine().guests())
+    print(*place.placed.host, trial::guest_spec(place, runner.directory()));
+  for (const auto& place : runner.machine().shared_guests())
+    print(*place.host, trial::guest_spec(place, runner.directory()));
   if (common.json)
     fmt::print("{}\n",
                nlohmann::json{
@@ -38,8 +42,10 @@ void print_lines(const machine::Runner& runner, const console::Server& control, 
 }
 
 std::string counters(machine::Runner& runner) {
-  return machine::format_counters(
+  const std::string text = machine::format_counters(
       runner.on_engine([](machine::Machine& machine) { return machine::counter_report(machine); }));
+  const auto shared = runner.shared_functions();
+  return shared.empty() ? text : fmt::format("{}\n{}", text, to_text(shared));
 }
 
 }  // namespace
@@ -71,7 +77,8 @@ int up(const UpOptions& options, const Common& common) {
   }
   print_lines(**runner, **control, *assets, common);
   fmt::print(stderr, "{}: serving {} guests; SIGUSR1 shows counters, Ctrl-C ends it; control socket {}\n",
-             rack->name, (*runner)->machine().guests().size(), (*control)->path());
+             rack->name, (*runner)->machine().guests().size() + (*runner)->machine().shared_guests().size(),
+             (*control)->path());
   while (!signals.stopped()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     if (signals.take_report_request()) fmt::print(stderr, "{}", counters(**runner));

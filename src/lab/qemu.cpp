@@ -35,6 +35,7 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "iomem=relaxed "
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
+  if (!guest.vhost_socket.empty()) kernel_arguments += " ladon.driver=virtio_net";
   // KVM tells its guests; an emulated one would have to measure.
   static const std::uint64_t khz = counter_khz();
   if (khz != 0 && assets.accelerator.starts_with("tcg"))
@@ -81,6 +82,12 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
                                    {"socket", {{"type", "unix"}, {"path", guest.vfio_socket}}}};
     command.insert(command.end(), {"-device", device.dump()});
   }
+  // Without the network ROM, with which firmware would try to boot.
+  if (!guest.vhost_socket.empty())
+    command.insert(command.end(),
+                   {"-chardev", fmt::format("socket,id=net,path={},reconnect-ms=200", guest.vhost_socket),
+                    "-netdev", "vhost-user,id=net,chardev=net", "-device",
+                    fmt::format("virtio-net-pci,netdev=net,romfile=,mac={}", guest.vhost_mac)});
   return command;
 }
 

@@ -1,5 +1,5 @@
-// One real virtual machine: stock QEMU as a vfio-user client, a stock Debian kernel, our initramfs. Here its
-// command line is made; Process runs it.
+// One real virtual machine: stock QEMU as a vfio-user or vhost-user client, a stock Debian kernel, our
+// initramfs. Here its command line is made; Process runs it.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ struct GuestSpec {
   std::uint64_t memory_bytes = 256ull << 20;
   unsigned vcpus = 1;
   std::string vfio_socket;     // empty: no VF
+  std::string vhost_socket;    // empty: no virtio interface
+  std::string vhost_mac;       // its address
   std::string control_socket;  // QEMU listens here for the guest's second serial port
   std::string console_log;     // the guest's console goes to this file; empty: nowhere
   std::string address;         // "10.10.0.11/24"

@@ -77,7 +77,8 @@ std::string attack_table(const AttackReport& attack) {
 }  // namespace
 
 bool GuestReport::ok() const {
-  return driver == "ixgbevf" && link == "up" && !mac.empty() && mac == wanted_mac && vectors >= 2;
+  return (driver == "ixgbevf" || driver == "virtio_net") && link == "up" && !mac.empty() &&
+         mac == wanted_mac && vectors >= 2;
 }
 
 bool AttackReport::refused() const {

@@ -8,7 +8,7 @@
 namespace ladon::lab {
 
 struct GuestReport {
-  std::string name, host, kind, mode;          // kind: mh | virtualized | bare; mode: sriov | mriov+
+  std::string name, host, kind, mode;          // kind: mh | virtualized | bare; mode: sriov | mriov+ | shared
   std::string kernel, driver, version, vf;     // as the guest says; vf: the function's address in the guest
   std::string mac, wanted_mac, link, address;  // wanted_mac: what the management host assigned
   unsigned vectors = 0;                        // MSI-X vectors in use

@@ -12,4 +12,8 @@ namespace ladon::trial {
 [[nodiscard]] lab::GuestSpec guest_spec(const machine::GuestPlace& place, const std::string& directory,
                                         const std::string& logs = {});
 
+// Of a guest that shares a function: with a virtio interface.
+[[nodiscard]] lab::GuestSpec guest_spec(const machine::SharedPlace& place, const std::string& directory,
+                                        const std::string& logs = {});
+
 }  // namespace ladon::trial

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 
 #include "lab/report.h"
 #include "trial/guest_specs.h"
@@ -29,27 +30,32 @@ std::map<std::string, std::string> key_values(const std::vector<std::string>& li
 
 std::expected<std::vector<RunningGuest>, std::string> start_guests(const machine::Runner& runner,
                                                                    const lab::Assets& assets,
-                                                                   const std::string& logs) {
+                                                                   const std::string& logs, Which which) {
   std::vector<RunningGuest> guests;
   struct Starting {
     const machine::GuestPlace* place;
+    const machine::SharedPlace* shared;
     lab::GuestSpec spec;
-    Process qemu;
+    std::optional<Process> qemu;
   };
   std::vector<Starting> starting;
-  for (const auto& place : runner.machine().guests()) {
-    lab::GuestSpec spec = guest_spec(place, runner.directory(), logs);
-    auto qemu = Process::start({.command = lab::qemu_command(assets, spec),
-                                .output = fmt::format("{}/{}.qemu.log", logs, spec.name)});
+  for (const auto& place : runner.machine().guests())
+    starting.push_back({&place, nullptr, guest_spec(place, runner.directory(), logs), {}});
+  if (which == Which::all)
+    for (const auto& place : runner.machine().shared_guests())
+      starting.push_back({nullptr, &place, guest_spec(place, runner.directory(), logs), {}});
+  for (Starting& one : starting) {
+    auto qemu = Process::start({.command = lab::qemu_command(assets, one.spec),
+                                .output = fmt::format("{}/{}.qemu.log", logs, one.spec.name)});
     if (!qemu) return std::unexpected(qemu.error());
-    starting.push_back({&place, std::move(spec), std::move(*qemu)});
+    one.qemu.emplace(std::move(*qemu));
   }
-  for (auto& [place, spec, qemu] : starting) {
+  for (auto& [place, shared, spec, qemu] : starting) {
     auto shell = lab::GuestShell::connect(spec.control_socket, kBoot);
     if (!shell)
       return std::unexpected(
           fmt::format("{}: {}; see {}/{}.qemu.log", spec.name, shell.error(), logs, spec.name));
-    guests.push_back({place, spec, std::move(qemu), std::move(*shell)});
+    guests.push_back({place, shared, spec, std::move(*qemu), std::move(*shell)});
   }
   for (auto& guest : guests)
     if (auto ready = guest.shell.wait_ready(kBoot); !ready)
@@ -59,12 +65,13 @@ std::expected<std::vector<RunningGuest>, std::string> start_guests(const machine
 }
 
 lab::GuestReport inspect(RunningGuest& guest) {
-  const machine::HostSpec& host = *guest.place->placed.host;
+  const machine::HostSpec& host = guest.host();
   lab::GuestReport report{.name = guest.name(), .host = host.name, .kind = kind_of(host)};
   report.mode = host.role == machine::HostRole::management ? "sriov" : std::string(name(host.mode));
-  report.wanted_mac = to_string(guest.place->placed.guest->vf->mac);
+  if (guest.shared != nullptr) report.mode = "shared";
+  report.wanted_mac = to_string(guest.mac());
   report.address = guest.spec.address;
-  const auto answer = guest.shell.run("vf-report", kCommand);
+  const auto answer = guest.shell.run(guest.place ? "vf-report" : "vf-report virtio_net", kCommand);
   if (!answer) return report;
   auto values = key_values(answer->lines);
   report.kernel = values["kernel"];
@@ -78,8 +85,8 @@ lab::GuestReport inspect(RunningGuest& guest) {
 }
 
 std::string path_kind(const RunningGuest& from, const RunningGuest& to) {
-  const auto& a = *from.place->placed.host;
-  const auto& b = *to.place->placed.host;
+  const auto& a = from.host();
+  const auto& b = to.host();
   if (&a == &b) return "same host";
   if (b.role == machine::HostRole::management) return "to the MH's VM";
   if (b.kind == machine::HostKind::bare) return "to the bare host";

@@ -39,11 +39,10 @@ std::expected<Talk, std::string> Talk::start(const machine::Runner& runner,
   for (const auto& nic : rack.nics)
     if (nic.wire.address) talk.names_.emplace_back(to_string(nic.wire.address->address), kRemote);
   for (RunningGuest* guest : talk.guests_) {
-    const std::size_t nic = guest->place->placed.guest->vf->nic;
+    const std::size_t nic = guest->nic();
     std::string command = fmt::format("talk {}", kEveryMs);
     for (const RunningGuest* peer : talk.guests_)
-      if (peer != guest && peer->place->placed.guest->vf->nic == nic)
-        command += fmt::format(" {}", peer->address());
+      if (peer != guest && peer->nic() == nic) command += fmt::format(" {}", peer->address());
     if (rack.nics[nic].wire.address)
       command += fmt::format(" {}", to_string(rack.nics[nic].wire.address->address));
     if (!guest->shell.start(command + " >/tmp/talk 2>&1 & echo $! >/tmp/talk.pid"))
