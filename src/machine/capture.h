@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "machine/rack_file.h"
 #include "nic/tap.h"
@@ -23,6 +24,19 @@ class VfCapture final : public nic::FrameTap {
 
  private:
   std::map<std::uint16_t, port::PcapTap> files_;  // by VF
+};
+
+// Several that see the same frames.
+class FrameTaps final : public nic::FrameTap {
+ public:
+  void add(nic::FrameTap& tap) { taps_.push_back(&tap); }
+  [[nodiscard]] bool empty() const { return taps_.empty(); }
+  void frame(nic::TapPoint point, std::uint16_t vf, ConstBytes bytes, Instant at) override {
+    for (nic::FrameTap* tap : taps_) tap->frame(point, vf, bytes, at);
+  }
+
+ private:
+  std::vector<nic::FrameTap*> taps_;
 };
 
 // Time of day at `clock`'s zero: what a capture's time stamps count from.

@@ -149,6 +149,7 @@ std::optional<fabric::RegisterTarget> EmulatedHost::registers(BusAddr at, pcie::
     if (target == nullptr) return std::nullopt;
     remembered = {.page = page, .target = *target, .known = true};
   }
+  if (live_.watched()) (void)live_.follow(transaction(at, 4, access));  // to be seen
   fabric::RegisterTarget target = remembered.target;
   target.offset += at.bits() - page.bits();
   return target;

@@ -26,6 +26,7 @@ Live::Live(fabric::Fabric& fabric, std::vector<HostMemory*> memories, const Cloc
 
 fabric::Resolution Live::follow(const pcie::Transaction& transaction) {
   fabric::Resolution way = probe(transaction);
+  if (watcher_) watcher_(*fabric_.tables(), transaction, way);
   if (way.refused()) {
     fabric_.record(transaction, way, clock_.now());
     if (refused_) refused_(transaction, way);

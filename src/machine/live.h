@@ -48,6 +48,11 @@ class Live {
   void interrupt(const fabric::InterruptTarget& target) { interrupts_(target); }
   // Sees every access that is recorded as refused.
   void set_refusal_sink(RefusalSink sink) { refused_ = std::move(sink); }
+  // Sees every access from now on: nothing is remembered then, each is followed anew. May be empty.
+  using Watcher = std::move_only_function<void(const fabric::Tables&, const pcie::Transaction&,
+                                               const fabric::Resolution&)>;
+  void set_watcher(Watcher watcher) { watcher_ = std::move(watcher); }
+  [[nodiscard]] bool watched() const { return static_cast<bool>(watcher_); }
   // Register writes of devices to devices: posted, and done between two batches, because a device must not be
   // entered while it works. Call until false.
   bool run_peer_writes();
@@ -73,6 +78,7 @@ class Live {
   const Clock& clock_;
   InterruptSink interrupts_ = [](const fabric::InterruptTarget&) {};
   RefusalSink refused_;  // may be empty
+  Watcher watcher_;      // likewise
   std::deque<PeerWrite> peer_writes_;
   Counters<LiveRefusal> refusals_;
 };

@@ -57,7 +57,7 @@ pcie::DmaStatus LivePort::issue_write(Iova to, ConstBytes from, pcie::DmaTag) {
 // ring is read and written in turn, and one must not push out the other.
 void LivePort::learn(Iova at, const fabric::Resolution& way, pcie::Access access) {
   const auto* target = std::get_if<fabric::MemoryTarget>(&way.outcome);
-  if (target == nullptr) return;
+  if (target == nullptr || live_->watched()) return;
   const auto place = live_->memory(target->domain).find(target->at);
   if (!place || place->file->mapped_or_null() == nullptr) return;
   if (access == pcie::Access::write && !place->file->writable()) return;
@@ -95,7 +95,7 @@ pcie::DmaStatus LivePort::send_msi(Iova address, std::uint32_t data) {
   std::array<std::byte, sizeof data> bytes;
   store_le(bytes.data(), data);
   if (!live_->write(way, bytes)) return pcie::DmaStatus::refused;
-  if (const auto* target = std::get_if<fabric::InterruptTarget>(&way.outcome))
+  if (const auto* target = std::get_if<fabric::InterruptTarget>(&way.outcome); target && !live_->watched())
     route = {.address = address.bits(), .data = data, .target = *target, .known = true};
   return pcie::DmaStatus::done;
 }

@@ -35,6 +35,9 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::build(const Rack& 
 }
 
 std::expected<void, std::string> Machine::add_hardware(std::vector<NicWire> wires) {
+  auto whole = RackCapture::open(rack_, clock_);
+  if (!whole) return std::unexpected(whole.error());
+  capture_ = std::move(*whole);
   nics_.resize(rack_.nics.size());
   std::vector<Wire*> ready;
   for (std::size_t i = 0; i < nics_.size(); ++i) {
@@ -55,8 +58,15 @@ std::expected<void, std::string> Machine::add_hardware(std::vector<NicWire> wire
   }
   hardware_ = std::make_unique<Hardware>(rack_, ready, clock_, quiescence_, HostMemory::Guests::bytes,
                                          HardwareHooks{.flush_after = options_.flush_after});
-  for (std::size_t i = 0; i < nics_.size(); ++i)
-    if (nics_[i].capture) nic(i).set_tap(nics_[i].capture.get());
+  for (std::size_t i = 0; i < nics_.size(); ++i) {
+    if (nics_[i].capture) nics_[i].taps.add(*nics_[i].capture);
+    if (capture_) nics_[i].taps.add(capture_->frames(i));
+    if (auto* tap = capture(i)) nic(i).set_tap(tap);
+  }
+  if (capture_ && capture_->wants_accesses())
+    live().set_watcher([this](const auto& tables, const auto& transaction, const auto& way) {
+      capture_->access(tables, transaction, way);
+    });
   return {};
 }
 

@@ -27,6 +27,7 @@
 #include "machine/hardware.h"
 #include "machine/host_software.h"
 #include "machine/rack_build.h"
+#include "machine/rack_capture.h"
 #include "machine/rack_file.h"
 #include "machine/wires.h"
 #include "nic/nic.h"
@@ -101,7 +102,9 @@ class Machine final {
   [[nodiscard]] std::size_t nics() const { return nics_.size(); }
   [[nodiscard]] NicWire& wire(std::size_t index) { return nics_[index].wire; }
   // What sees the NIC's frames for the captures that the rack file asks for; nullptr if it asks for none.
-  [[nodiscard]] nic::FrameTap* capture(std::size_t nic) { return nics_[nic].capture.get(); }
+  [[nodiscard]] nic::FrameTap* capture(std::size_t nic) {
+    return nics_[nic].taps.empty() ? nullptr : &nics_[nic].taps;
+  }
   [[nodiscard]] Live& live() { return hardware_->live(); }
   // The latest refusals that an IOMMU or interrupt remapping recorded, oldest first.
   [[nodiscard]] const std::deque<RecordedFault>& faults() const { return faults_; }
@@ -126,9 +129,11 @@ class Machine final {
     NicWire wire;
     std::unique_ptr<ReadyWire> ready;
     std::unique_ptr<VfCapture> capture;
+    FrameTaps taps;
   };
 
   Rack rack_;
+  std::unique_ptr<RackCapture> capture_;
   MachineOptions options_;
   const Clock& clock_;
   Log log_;

@@ -84,6 +84,7 @@ Rack read_rack(RackContext& context, const YamlNode& root) {
   rack.hosts = read_hosts(context, top, rack.nics, nic_fields);
   for (const auto& field : top.list("accept", kMaxAcceptances))
     rack.accept.push_back(read_acceptance(context, field, rack));
+  if (const auto field = top.find("capture")) read_capture(context, *field, rack.capture);
   top.finish();
   return rack;
 }

@@ -157,6 +157,13 @@ struct Acceptance {
   std::size_t line = 0, column = 0;  // of that file, from 1
 };
 
+// One file of everything that happens: frames, and with `fabric` every access.
+struct CaptureSpec {
+  std::string file;  // empty: none
+  bool fabric = false;
+  std::uint64_t limit = std::uint64_t{1} << 30;  // bytes
+};
+
 struct Rack {
   std::string name;
   std::uint64_t seed = 1;
@@ -164,6 +171,7 @@ struct Rack {
   std::vector<NicSpec> nics;  // in the order of segments, and of the file within one: as software finds them
   std::vector<HostSpec> hosts;  // the management host first, then the others in the order of the file
   std::vector<Acceptance> accept;
+  CaptureSpec capture;
 };
 
 // How many PCI segments the management host has.

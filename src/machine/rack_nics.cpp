@@ -9,7 +9,7 @@
 namespace ladon::machine {
 namespace {
 
-constexpr std::uint64_t kKiB = 1 << 10, kGiB = 1 << 30;
+constexpr std::uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
 constexpr std::uint64_t kMaxVfs = 63, kMinMtu = 68, kMaxMtu = 9710;  // of the NIC; of IPv4 and of the X550
 constexpr std::array kWireKinds = {WireKind::none, WireKind::tap, WireKind::peer, WireKind::link};
 constexpr std::array kDevices = {NicDevice::x550, NicDevice::i82599};
@@ -68,6 +68,17 @@ void read_defences(RackContext& context, const Field& field, Defences& defences)
   Section section(context.errors, field);
   for (const DefenceSwitch& defence : kDefenceSwitches)
     section.read_switch(defence.name, defences.*defence.on);
+  section.finish();
+}
+
+void read_capture(RackContext& context, const Field& field, CaptureSpec& capture) {
+  Section section(context.errors, field);
+  (void)section.require("file", "name the file, like rack.pcapng");
+  section.read_file("file", capture.file);
+  if (const auto file = section.find("file"); file && !capture.file.empty())
+    context.files.claim(context.errors, capture.file, *file);
+  section.read_switch("fabric", capture.fabric);
+  section.read_size("limit", capture.limit, kMiB, 1024 * kGiB, 1);
   section.finish();
 }
 

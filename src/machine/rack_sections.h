@@ -35,6 +35,7 @@ inline constexpr std::size_t kMaxGuests = 64;    // of one host
 inline constexpr std::size_t kMaxAcceptances = 4096;
 
 void read_defences(RackContext& context, const Field& field, Defences& defences);
+void read_capture(RackContext& context, const Field& field, CaptureSpec& capture);
 [[nodiscard]] NicSpec read_nic(RackContext& context, const Field& field);
 // Over all NICs: a link has two ends.
 void check_links(RackContext& context, const std::vector<NicSpec>& nics, const std::vector<Field>& fields);
