@@ -1,12 +1,17 @@
 # shellcheck shell=bash
-# The guests' root file system: busybox, iperf3, ethtool, the driver's modules, and what is in guest/.
+# The guests' root file system: busybox, iperf3, ethtool, lighttpd, the driver's modules, and what is in guest/.
 
-# copy_program PROGRAM ROOT: with the libraries and the loader that it needs, at their own paths
+# copy_program PROGRAM ROOT: with the libraries and the loader that it needs, at their own paths; those found in
+# LD_LIBRARY_PATH go to /lib
 copy_program() {
   local program=$1 root=$2 file
   install -D -m 755 -- "$program" "$root/bin/${program##*/}"
   while read -r file; do
-    install -D -m 755 -- "$file" "$root$file"
+    if [[ -n ${LD_LIBRARY_PATH:-} && $file == "$LD_LIBRARY_PATH"/* ]]; then
+      install -D -m 755 -- "$file" "$root/lib/${file##*/}"
+    else
+      install -D -m 755 -- "$file" "$root$file"
+    fi
   done < <(ldd "$program" | grep -o '/[^ ]*')
 }
 
@@ -16,7 +21,7 @@ initramfs_key() {
   iperf3=$(command -v iperf3)
   ethtool=$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)
   cat -- "$ladon_root"/guest/* "$ladon_root/tools/lib/initramfs.sh" "$kernel_folder/SHA256SUMS" \
-    "$(command -v busybox)" "$iperf3" "$ethtool" | sha256sum | cut -c 1-16
+    "$server_folder/SHA256SUMS" "$(command -v busybox)" "$iperf3" "$ethtool" | sha256sum | cut -c 1-16
 }
 
 # compile_guest PROGRAM SOURCE...: from guest/, static
@@ -28,7 +33,7 @@ compile_guest() {
 
 initramfs_build() {
   local new=$1 root=$1/root applet program
-  mkdir -p -- "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,root,usr,var,lib/modules}
+  mkdir -p -- "$root"/{bin,sbin,dev,proc,sys,tmp,run,etc,root,srv,usr,var,lib/modules}
   ln -s -- ../bin ../sbin "$root/usr/"
   cp -- "$(command -v busybox)" "$root/bin/busybox"
   for applet in $("$root/bin/busybox" --list); do
@@ -36,6 +41,9 @@ initramfs_build() {
   done
   copy_program "$(command -v iperf3)" "$root"
   copy_program "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
+  LD_LIBRARY_PATH=$server_folder/lib copy_program "$server_folder/lighttpd" "$root"
+  install -m 644 -- "$ladon_root/guest/lighttpd.conf" "$root/etc/lighttpd.conf"
+  printf '%099d\n' 0 >"$root/srv/index.html"
   cp -- "$kernel_folder"/modules/* "$root/lib/modules/"
   for program in frames talk tcpsend; do compile_guest "$root/bin/$program" "$program.c"; done
   compile_guest "$root/bin/vfpoke" vf.c vfattack.c vfmisc.c vfpoke.c

@@ -7,7 +7,7 @@ packages_run=(
   g++ cmake ninja-build ccache pkg-config
   libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libpcap-dev
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
-  busybox-static iperf3 ethtool cpio xz-utils zstd lz4
+  busybox-static iperf3 httperf ethtool cpio xz-utils zstd lz4
   iproute2 iputils-ping debian-archive-keyring ca-certificates
 )
 
