@@ -94,6 +94,16 @@ struct VfOptions {
 [[nodiscard]] int show_vfs(const VfOptions& options, const Common& common);
 [[nodiscard]] int recover_vf(const VfOptions& options, const Common& common);
 
+struct FiguresOptions {
+  std::vector<std::string> figures;  // fig1, fig3, aggressor
+  std::string assets = "build/assets", out = "build/figures";
+  bool quick = false;        // a few points, a few seconds
+  double capacity = 0;       // replies a second; 0: what the machine can show
+  unsigned repetitions = 0;  // of each run; 0: as the plan has it
+  double seconds = 0;        // of each run; 0: likewise
+};
+[[nodiscard]] int figures(const FiguresOptions& options, const Common& common);
+
 struct ManagementArguments {
   std::string bridge, intent, journal, control;
 };

@@ -134,6 +134,27 @@ int main(int argc, char** argv) {
   vf_set->add_option("settings", vf.settings, "KEY VALUE or KEY=VALUE, as in a rack file (doc/rack-file.md)")
       ->required();
 
+  app::FiguresOptions figures;
+  auto* figures_command = program.add_subcommand(
+      "figures", "the published experiments on VMs that share a device, live: pictures, JSON and a table");
+  figures_command->add_option("figures", figures.figures, "which ones: fig1, fig3, aggressor")
+      ->required()
+      ->check(CLI::IsMember({"fig1", "fig3", "aggressor"}));
+  figures_command->add_option("--out", figures.out, "folder for pictures, JSON and the guests' logs")
+      ->capture_default_str();
+  figures_command->add_option("--assets", figures.assets, "folder with QEMU, kernel and initramfs")
+      ->capture_default_str();
+  figures_command->add_flag("--quick", figures.quick, "a few points and seconds, to see that it works");
+  figures_command
+      ->add_option("--capacity", figures.capacity,
+                   "of the device, in replies a second; 0: what the machine can")
+      ->check(CLI::Range(0.0, 100000.0));
+  figures_command->add_option("--repetitions", figures.repetitions, "of each run")->check(CLI::Range(1, 100));
+  figures_command->add_option("--seconds", figures.seconds, "length of each run")
+      ->check(CLI::Range(0.5, 600.0));
+  with_json(figures_command);
+  figures_command->callback([&] { run = [&] { return app::figures(figures, common); }; });
+
   app::ManagementArguments management;
   auto* mh_command = program.add_subcommand("mh", "the management host's program (started by the others)");
   mh_command->add_option("--bridge", management.bridge, "socket of the management host")->required();

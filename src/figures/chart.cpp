@@ -13,7 +13,7 @@ namespace ladon::figures {
 namespace {
 
 constexpr double kWidth = 760, kLeft = 70, kTop = 56, kPlotWidth = 660, kPlotHeight = 360;
-constexpr double kLegendRow = 18, kNoteRow = 15, kBelowAxis = 56, kTick = 5, kSample = 26;
+constexpr double kLegendRow = 18, kNoteRow = 15, kBelowAxis = 56, kTick = 5, kSample = 26, kAside = 5;
 
 // Okabe and Ito's palette, which colour-blind people tell apart. The card is opaque: it looks the same on a
 // dark page.
@@ -48,8 +48,7 @@ Axis axis_for(double largest, unsigned most_steps) {
 
 class Drawing {
  public:
-  explicit Drawing(const Chart& chart)
-      : chart_(chart), svg_(kWidth, height(chart), chart.title, kStyle) {
+  explicit Drawing(const Chart& chart) : chart_(chart), svg_(kWidth, height(chart), chart.title, kStyle) {
     double x = 0, y = 0;
     for (const Series& series : chart.series)
       for (const Mark& mark : series.marks) {
@@ -111,7 +110,9 @@ class Drawing {
   }
 
   void point(const Mark& mark, const Series& series) {
-    const double x = at_x(mark.x), low = at_y(mark.low), high = at_y(mark.high);
+    // Side by side, so that bars of the same x can be told apart.
+    const double aside = (static_cast<double>(series.colour % kColours) - 1) * kAside;
+    const double x = at_x(mark.x) + aside, low = at_y(mark.low), high = at_y(mark.high);
     if (mark.low < mark.high) {
       svg_.line(x, low, x, high, line_class(series));
       for (const double end : {low, high}) svg_.line(x - 4, end, x + 4, end, line_class(series));

@@ -12,10 +12,10 @@ struct Mark {
 };
 
 struct Series {
-  std::string label;      // in the legend
-  unsigned colour = 0;    // of the palette, in turn
-  bool curve = false;     // marks joined by a line and not shown; otherwise circles with bars
-  bool dashed = false;    // of a curve
+  std::string label;        // in the legend
+  unsigned colour = 0;      // of the palette, in turn
+  bool curve = false;       // marks joined by a line and not shown; otherwise circles with bars
+  bool dashed = false;      // of a curve
   std::vector<Mark> marks;  // by x
 };
 

@@ -61,7 +61,8 @@ std::string_view name(Source source) {
 }
 
 bool Figure::feasible() const {
-  return std::ranges::all_of(points, [](const Point& point) { return figures::feasible(point.utilizations); });
+  return std::ranges::all_of(points,
+                             [](const Point& point) { return figures::feasible(point.utilizations); });
 }
 
 std::string to_json(const Figure& figure) {

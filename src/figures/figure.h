@@ -32,8 +32,8 @@ struct Fact {
 };
 
 struct Figure {
-  std::string name;   // "fig1": of its files
-  std::string title;  // of the picture
+  std::string name;     // "fig1": of its files
+  std::string title;    // of the picture
   std::string x_name;   // key in the JSON: "limit"
   std::string x_label;  // of the axis
   std::vector<Fact> assumptions, machine;

@@ -43,16 +43,9 @@ std::uint64_t count(double value) {
 }  // namespace
 
 std::vector<std::string> httperf_command(const HttperfLoad& load, double seconds) {
-  std::vector<std::string> command = {"httperf",
-                                      "--hog",
-                                      "--server",
-                                      load.address,
-                                      "--port",
-                                      std::to_string(load.port),
-                                      "--uri",
-                                      load.uri,
-                                      "--add-header",
-                                      "Connection: close\\n"};
+  std::vector<std::string> command = {"httperf",    "--hog",        "--close-with-reset",      "--server",
+                                      load.address, "--port",       std::to_string(load.port), "--uri",
+                                      load.uri,     "--add-header", "Connection: close\\n"};
   if (load.clients != 0) {
     // More requests than any run has time for, from all clients within a few milliseconds. As HTTP 1.0, for
     // a client of 1.1 would be failed by a connection that closes between its requests.

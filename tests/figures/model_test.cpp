@@ -41,7 +41,8 @@ RC_GTEST_PROP(ClosedLoop, TheSaturatedHostIsBusyAndNobodyElseMoreThanWhole, ()) 
 
 TEST(OpenLoop, ARefusalThatBurnsNothingLeavesAll) {
   const OpenLoop load{.burnt = 0};
-  for (const double limit : {0.0, 100.0, 450.0}) EXPECT_DOUBLE_EQ(open_loop(load, limit).total(), 900) << limit;
+  for (const double limit : {0.0, 100.0, 450.0})
+    EXPECT_DOUBLE_EQ(open_loop(load, limit).total(), 900) << limit;
 }
 
 TEST(OpenLoop, ARefusalThatBurnsAReplyLeavesNothing) {
