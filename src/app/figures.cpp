@@ -89,9 +89,10 @@ class Session {
     const ex::Watch watch{.progress = [this](const std::string& what) { progress_.step(what); },
                           .stopped = [this] { return signals_.stopped().load(); }};
     // All testbeds are given the same capacity: that of the first.
-    const auto calibration = ex::calibrate(**bed, plan_, plan_.capacity, watch);
+    auto calibration = ex::calibrate(**bed, plan_, plan_.capacity, watch);
     if (!calibration) return std::unexpected(calibration.error());
     plan_.capacity = calibration->capacity;
+    calibration->chosen = options_.capacity <= 0;
     const auto measure = [&](const std::vector<ex::Setting>& settings) {
       return ex::run_settings(**bed, settings, plan_, watch);
     };

@@ -36,8 +36,7 @@ std::expected<std::unique_ptr<OwnVnics>, std::string> OwnVnics::start(const lab:
   if (!runner) return std::unexpected(runner.error());
   if ((*runner)->remote(0) == nullptr)
     return std::unexpected("there is no remote test host; run with the privileges for a tap");
-  if (auto assigned = (*runner)->wait_assigned(std::chrono::seconds(10)); !assigned)
-    return std::unexpected(assigned.error());
+  if (auto assigned = (*runner)->wait_assigned(); !assigned) return std::unexpected(assigned.error());
   auto running = trial::start_guests(**runner, assets, logs);
   if (!running) return std::unexpected(running.error());
   std::unique_ptr<OwnVnics> made(new OwnVnics(std::move(*runner)));

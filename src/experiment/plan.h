@@ -45,6 +45,7 @@ struct Calibration {
   double bytes = 0, frames = 0;  // received for a reply
   double unlimited = 0;          // replies a second, both machines
   double capacity = 0;           // replies a second that the device is limited to
+  bool chosen = false;           // by what the machine can do; otherwise it was given
   double carried = 0;            // replies a second that it then carries for VM1 alone
 };
 

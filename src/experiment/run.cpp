@@ -31,7 +31,8 @@ std::expected<Calibration, std::string> calibrate(Testbed& testbed, const Plan& 
   Calibration made{.bytes = measured.device_bytes / measured.replies,
                    .frames = measured.device_frames / measured.replies,
                    .unlimited = (*both)[0].replies + (*both)[1].replies};
-  made.capacity = capacity > 0 ? capacity : capacity_for(made.unlimited);
+  made.chosen = capacity <= 0;
+  made.capacity = made.chosen ? capacity_for(made.unlimited) : capacity;
   const double bytes_per_second = made.capacity * made.bytes;
   testbed.set_capacity({.receive_bits = static_cast<std::uint64_t>(8 * bytes_per_second),
                         .packet_memory = std::max(
