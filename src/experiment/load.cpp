@@ -60,10 +60,11 @@ std::expected<lab::HttperfResult, std::string> finish(Client& client, double sec
   return *result;
 }
 
-Served served(const lab::HttperfResult& result, const VmCounters& before, const VmCounters& after,
-              double elapsed) {
-  // A client's request that is under way when all ends is neither answered nor refused.
-  const double refused = static_cast<double>(result.errors) / result.seconds;
+Served served(const Demand& demand, const lab::HttperfResult& result, const VmCounters& before,
+              const VmCounters& after, double elapsed) {
+  // Requests are given up a timeout after they were made: in the first of a run there are none.
+  const double counting = result.seconds - demand.timeout_seconds;
+  const double refused = counting > 0 ? static_cast<double>(result.errors) / counting : 0;
   const auto rate = [elapsed](std::uint64_t from, std::uint64_t to) {
     return static_cast<double>(to - from) / elapsed;
   };
@@ -104,7 +105,7 @@ std::expected<Outcome, std::string> run_load(Testbed& testbed, const Demands& de
   Outcome outcome;
   for (std::size_t vm = 0; vm < kVms; ++vm)
     if (clients[vm] && results[vm].seconds > 0)
-      outcome[vm] = served(results[vm], before[vm], after[vm], elapsed);
+      outcome[vm] = served(demands[vm], results[vm], before[vm], after[vm], elapsed);
   return outcome;
 }
 

@@ -23,7 +23,8 @@ using Demands = std::array<Demand, kVms>;
 
 // Of one machine during one run. Rates a second.
 struct Served {
-  double asked = 0, replies = 0, refused = 0;  // refused: asked and not answered
+  double asked = 0, replies = 0;
+  double refused = 0;  // given up by the client: of the time in which its requests can have been
   double device_bytes = 0, device_frames = 0, refused_by_host = 0, refused_by_device = 0, dropped = 0;
   double reply_ms = 0;
 };

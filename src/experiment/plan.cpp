@@ -1,5 +1,6 @@
 #include "experiment/plan.h"
 
+#include <algorithm>
 #include <array>
 
 namespace ladon::experiment {
@@ -48,12 +49,15 @@ std::vector<Setting> aggressor_settings(const Plan& plan, const Calibration& cal
 }
 
 double burnt(const std::vector<Series>& series, const Calibration& calibration) {
+  // Where next to nothing is refused, what is left of the bytes is of requests under way.
+  constexpr double kEnough = 0.1;
   double wasted = 0, refusals = 0;
   for (const Series& at : series)
     for (const Outcome& outcome : at.outcomes) {
       const Served& limited = outcome[1];
+      if (limited.refused < kEnough * limited.asked) continue;
       wasted += limited.device_bytes - limited.replies * calibration.bytes;
-      refusals += std::max(0.0, limited.asked - limited.replies);
+      refusals += limited.refused;
     }
   return refusals > 0 ? std::max(0.0, wasted / (refusals * calibration.bytes)) : 0;
 }

@@ -19,8 +19,8 @@ struct Plan {
   double capacity = 0;  // replies a second, both machines together; 0: what the machine can show
   std::vector<double> limits = {50, 150, 250, 350, 450, 550, 650, 750, 850};  // of 900
   std::vector<unsigned> aggressors = {10, 45, 80, 115, 150};                  // clients of VM2
-  unsigned repetitions = 3;
-  double seconds = 4, settle_seconds = 1;  // of each run; of the run before it that is not counted
+  unsigned repetitions = 4;
+  double seconds = 3, settle_seconds = 1;  // of each run; of the run before it that is not counted
   unsigned clients = 50;                   // of VM1, closed
   double offered = 450;                    // of 900: what VM2's clients ask for
   double timeout_seconds = 0.4;            // of VM2's clients
@@ -73,7 +73,8 @@ struct Setting {
 [[nodiscard]] std::vector<Setting> limit_settings(const Plan& plan, const Calibration& calibration);
 [[nodiscard]] std::vector<Setting> aggressor_settings(const Plan& plan, const Calibration& calibration);
 
-// phi: what a refusal costs the device, as a share of what a reply does. 0 without refusals.
+// phi: what a refusal costs the device, as a share of what a reply does, over all runs in which a tenth of
+// VM2's requests or more were refused. 0 without refusals.
 [[nodiscard]] double burnt(const std::vector<Series>& series, const Calibration& calibration);
 // What VM2's clients asked for a second, on average.
 [[nodiscard]] double offered(const std::vector<Series>& series);
