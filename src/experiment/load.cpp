@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
-
-#include "base/time.h"
 
 namespace ladon::experiment {
 namespace {
@@ -61,12 +60,12 @@ std::expected<lab::HttperfResult, std::string> finish(Client& client, double sec
 }
 
 Served served(const Demand& demand, const lab::HttperfResult& result, const VmCounters& before,
-              const VmCounters& after, double elapsed) {
+              const VmCounters& after) {
   // Requests are given up a timeout after they were made: in the first of a run there are none.
   const double counting = result.seconds - demand.timeout_seconds;
   const double refused = counting > 0 ? static_cast<double>(result.errors) / counting : 0;
-  const auto rate = [elapsed](std::uint64_t from, std::uint64_t to) {
-    return static_cast<double>(to - from) / elapsed;
+  const auto rate = [&](std::uint64_t from, std::uint64_t to) {
+    return static_cast<double>(to - from) / result.seconds;
   };
   return {.asked = static_cast<double>(result.connections) / result.seconds,
           .replies = static_cast<double>(result.ok) / result.seconds,
@@ -83,9 +82,7 @@ Served served(const Demand& demand, const lab::HttperfResult& result, const VmCo
 }  // namespace
 
 std::expected<Outcome, std::string> run_load(Testbed& testbed, const Demands& demands, double seconds) {
-  const SteadyClock clock;
   const Counted before = testbed.counted();
-  const Instant begun = clock.now();
   std::array<std::optional<Client>, kVms> clients;
   for (std::size_t vm = 0; vm < kVms; ++vm) {
     if (!demands[vm].any()) continue;
@@ -100,12 +97,11 @@ std::expected<Outcome, std::string> run_load(Testbed& testbed, const Demands& de
     if (!result) return std::unexpected(fmt::format("{}: {}", testbed.guests()[vm].name, result.error()));
     results[vm] = *result;
   }
-  const double elapsed = std::chrono::duration<double>(clock.now() - begun).count();
   const Counted after = testbed.counted();
   Outcome outcome;
   for (std::size_t vm = 0; vm < kVms; ++vm)
     if (clients[vm] && results[vm].seconds > 0)
-      outcome[vm] = served(demands[vm], results[vm], before[vm], after[vm], elapsed);
+      outcome[vm] = served(demands[vm], results[vm], before[vm], after[vm]);
   return outcome;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "para/policer.h"
@@ -41,7 +42,7 @@ class RequestPolicer final : public para::Policer {
  private:
   static constexpr std::uint64_t kRequest = 1000;  // in the meter's units: rates below 1 a second have some
   [[nodiscard]] static std::uint64_t thousandths(double value) {
-    return static_cast<std::uint64_t>(std::max(0.0, value) * static_cast<double>(kRequest) + 0.5);
+    return static_cast<std::uint64_t>(std::llround(std::max(0.0, value) * static_cast<double>(kRequest)));
   }
   [[nodiscard]] static bool is_request(const para::Load& load) {
     return load.bytes > load.frames * kLongestBareSegment;

@@ -70,7 +70,8 @@ class Drawing {
 
  private:
   static double height(const Chart& chart) {
-    return kTop + kPlotHeight + kBelowAxis + kLegendRow * static_cast<double>((chart.series.size() + 1) / 2) +
+    const std::size_t legend_rows = (chart.series.size() + 1) / 2;
+    return kTop + kPlotHeight + kBelowAxis + kLegendRow * static_cast<double>(legend_rows) +
            kNoteRow * static_cast<double>(chart.notes.size()) + 12;
   }
   [[nodiscard]] double at_x(double x) const { return kLeft + kPlotWidth * x / x_.end; }
