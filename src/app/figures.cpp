@@ -63,8 +63,8 @@ class Session {
       if (wanted_.limits(way) || wanted_.aggressor)
         if (auto done = run(way); !done)
           return std::unexpected(fmt::format("{}: {}", form_of(way), done.error()));
-    if (wanted_.aggressor) figures_.push_back(ex::aggressor_figure(plan_, aggressors_, machine_));
-    return write();
+    if (!wanted_.aggressor) return {};
+    return keep(ex::aggressor_figure(plan_, aggressors_, machine_));
   }
 
   void print() const {
@@ -99,9 +99,10 @@ class Session {
     if (wanted_.limits(way)) {
       auto series = measure(ex::limit_settings(plan_, *calibration));
       if (!series) return std::unexpected(series.error());
-      figures_.push_back(ex::limit_figure(way == Way::host ? "fig1" : "fig3", plan_,
-                                          {std::string(form_of(way)), *calibration, std::move(*series)},
-                                          machine_));
+      const ex::Measured measured{std::string(form_of(way)), *calibration, std::move(*series)};
+      if (auto kept = keep(ex::limit_figure(way == Way::host ? "fig1" : "fig3", plan_, measured, machine_));
+          !kept)
+        return kept;
     }
     if (wanted_.aggressor) {
       auto series = measure(ex::aggressor_settings(plan_, *calibration));
@@ -117,14 +118,15 @@ class Session {
                                options_.out);
   }
 
-  std::expected<void, std::string> write() const {
-    for (const auto& figure : figures_)
-      for (const auto& [ending, text] :
-           {std::pair{"json", figures::to_json(figure)}, std::pair{"svg", figures::to_svg(figure)}}) {
-        const std::string path = fmt::format("{}/{}.{}", options_.out, figure.name, ending);
-        std::ofstream file(path);
-        if (!(file << text)) return std::unexpected(fmt::format("{}: cannot be written", path));
-      }
+  // Written at once: what comes later may fail.
+  std::expected<void, std::string> keep(figures::Figure figure) {
+    for (const auto& [ending, text] :
+         {std::pair{"json", figures::to_json(figure)}, std::pair{"svg", figures::to_svg(figure)}}) {
+      const std::string path = fmt::format("{}/{}.{}", options_.out, figure.name, ending);
+      std::ofstream file(path);
+      if (!(file << text)) return std::unexpected(fmt::format("{}: cannot be written", path));
+    }
+    figures_.push_back(std::move(figure));
     return {};
   }
 

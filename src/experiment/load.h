@@ -27,6 +27,7 @@ struct Served {
   double refused = 0;  // given up by the client: of the time in which its requests can have been
   double device_bytes = 0, device_frames = 0, refused_by_host = 0, refused_by_device = 0, dropped = 0;
   double reply_ms = 0;
+  double client_short = 0;  // not asked, because httperf had no descriptor left: it knows 1,024
 };
 using Outcome = std::array<Served, kVms>;
 

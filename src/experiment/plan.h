@@ -50,7 +50,7 @@ struct Calibration {
 };
 
 // Measures, and limits the device; `capacity` 0: the largest of a few round numbers that the machine can do
-// twice over.
+// three times over.
 [[nodiscard]] std::expected<Calibration, std::string> calibrate(Testbed& testbed, const Plan& plan,
                                                                 double capacity, const Watch& watch);
 [[nodiscard]] double capacity_for(double unlimited);

@@ -43,6 +43,8 @@ Point live_point(const Series& series, const Measured& measured) {
        mean_of(series, [](const Outcome& o) { return o[0].dropped + o[1].dropped; })},
       {"vm1_device_bytes_per_s", mean_of(series, [](const Outcome& o) { return o[0].device_bytes; })},
       {"vm2_device_bytes_per_s", mean_of(series, [](const Outcome& o) { return o[1].device_bytes; })},
+      {"httperf_short_per_s",
+       mean_of(series, [](const Outcome& o) { return o[0].client_short + o[1].client_short; })},
       {"vm1_reply_ms", mean_of(series, [](const Outcome& o) { return o[0].reply_ms; })},
       {"device_busy", bytes / (measured.calibration.capacity * measured.calibration.bytes)}};
   return point;
@@ -68,7 +70,8 @@ std::string why_this_capacity(const Calibration& calibration) {
       "published: 900; {}, of {:.0f} without a limit; by a limit of {:.2f} Mb/s on what the device receives "
       "and "
       "moves to memory, with which it carries {:.0f} for VM1 alone",
-      calibration.chosen ? "the largest round part of it that the machine can do twice over" : "as asked for",
+      calibration.chosen ? "the largest round part of it that the machine can do three times over"
+                         : "as asked for",
       calibration.unlimited, 8e-6 * calibration.capacity * calibration.bytes, calibration.carried);
 }
 

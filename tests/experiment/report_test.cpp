@@ -52,10 +52,10 @@ TEST(Plan, AnAggressorsClientsAreItsLoad) {
   for (const Setting& setting : settings) EXPECT_DOUBLE_EQ(setting.demands[0].rate, 150);
 }
 
-TEST(Plan, TheCapacityIsOneThatTheMachineCanDoTwiceOver) {
+TEST(Plan, TheCapacityIsOneThatTheMachineCanDoThreeTimesOver) {
   EXPECT_EQ(capacity_for(5000), 900);
-  EXPECT_EQ(capacity_for(1799), 720);
-  EXPECT_EQ(capacity_for(200), 90);
+  EXPECT_EQ(capacity_for(2699), 720);
+  EXPECT_EQ(capacity_for(300), 90);
   EXPECT_EQ(capacity_for(3), 45);
 }
 
