@@ -19,8 +19,8 @@ struct Plan {
   double capacity = 0;  // replies a second, both machines together; 0: what the machine can show
   std::vector<double> limits = {50, 150, 250, 350, 450, 550, 650, 750, 850};  // of 900
   std::vector<unsigned> aggressors = {10, 45, 80, 115, 150};                  // clients of VM2
-  unsigned repetitions = 4;
-  double seconds = 3, settle_seconds = 1;  // of each run; of the run before it that is not counted
+  unsigned repetitions = 3;
+  double seconds = 6, settle_seconds = 1;  // of each run; of the run before it that is not counted
   unsigned clients = 50;                   // of VM1, closed
   double offered = 450;                    // of 900: what VM2's clients ask for
   double timeout_seconds = 0.4;            // of VM2's clients
