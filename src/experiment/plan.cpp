@@ -10,6 +10,7 @@ Plan Plan::quick() {
   plan.limits = {150, 300, 600};
   plan.aggressors = {10, 150};
   plan.repetitions = 2;
+  plan.clients = 20;
   plan.seconds = 1.2;
   plan.settle_seconds = 0.3;
   return plan;

@@ -10,9 +10,17 @@ namespace {
 constexpr double kQueueSeconds = 0.25;          // of the device's work that fits into a partition
 constexpr std::uint64_t kLeastMemory = 20'000;  // bytes: two of the longest frames
 
+// A client that a busy machine has not started when its time is over reports nothing: of a run that is not
+// counted that is no matter, and one that is counted is tried again.
 std::expected<Outcome, std::string> run_settled(Testbed& testbed, const Demands& demands, const Plan& plan) {
-  if (auto settled = run_load(testbed, demands, plan.settle_seconds); !settled) return settled;
-  return run_load(testbed, demands, plan.seconds);
+  constexpr int kAttempts = 3;
+  std::expected<Outcome, std::string> outcome;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    (void)run_load(testbed, demands, plan.settle_seconds);
+    outcome = run_load(testbed, demands, plan.seconds);
+    if (outcome) break;
+  }
+  return outcome;
 }
 
 }  // namespace
