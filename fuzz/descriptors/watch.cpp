@@ -46,10 +46,13 @@ void Watch::frame(nic::TapPoint point, std::uint16_t vf, ConstBytes bytes, Insta
       vf = kVfs;
       break;
   }
-  for (std::uint16_t to = 0; to < kVfs; ++to)
-    if (to != vf &&
-        (destination == client::PfResponder::mac_of(to) || destination.bits() == 0xFFFF'FFFF'FFFF))
-      ++meant[to];
+  // Nobody is in a VLAN: a frame to all of one is meant for none.
+  const bool in_a_vlan = bytes.size() >= 16 && load_be<std::uint16_t>(bytes.data() + 12) == 0x8100 &&
+                         (load_be<std::uint16_t>(bytes.data() + 14) & 0xFFF) != 0;
+  for (std::uint16_t to = 0; to < kVfs; ++to) {
+    const bool to_all = destination.bits() == 0xFFFF'FFFF'FFFF && !in_a_vlan;
+    if (to != vf && (destination == client::PfResponder::mac_of(to) || to_all)) ++meant[to];
+  }
 }
 
 }  // namespace ladon::fuzz::descriptors

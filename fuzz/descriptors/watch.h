@@ -25,7 +25,7 @@ class Watch final : public nic::FrameTap {
 
   // Frames and bytes by VF, as statistics count them.
   std::array<nic::VfStatistics, kVfs> seen{};
-  // Of each VF: frames that anybody, or the wire, has sent to its address or to all.
+  // Of each VF: frames that anybody, or the wire, has sent to its address, or to all of no VLAN.
   std::array<std::uint64_t, kVfs> meant{};
   std::uint64_t passed = 0;
 };
