@@ -117,8 +117,7 @@ trial::Report boot_and_attack(machine::Runner& runner, const lab::Assets& assets
                               const AttackOptions& options, std::vector<trial::GuestAttack> attacks) {
   const Progress progress;
   const StopSignals signals;
-  if (auto ready = runner.wait_assigned(); !ready)
-    return {.failures = {ready.error()}};
+  if (auto ready = runner.wait_assigned(); !ready) return {.failures = {ready.error()}};
   progress.step(fmt::format("booting {} guests ({})", runner.machine().guests().size(), assets.accelerator));
   auto guests = trial::start_guests(runner, assets, options.out);
   if (!guests) return {.failures = {guests.error()}};
