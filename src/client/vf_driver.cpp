@@ -187,6 +187,16 @@ std::expected<bool, VfError> VfDriver::link_up() {
   return true;
 }
 
+std::expected<bool, VfError> VfDriver::link_stays() {
+  // The answer to the driver's own reset shows as one too, when nobody looks for it any more.
+  const bool reset = mailbox_.take_reset();
+  const auto word = mailbox_.peek();
+  if (!word && reset) return std::unexpected(VfError::reset_pending);
+  if (word && (*word & ixgbevf::kMessageCts) == 0)
+    return std::unexpected(reset ? VfError::reset_pending : VfError::not_cleared);
+  return (registers_.read32(ixgbevf::kLinks) & ixgbevf::kLinkUp) != 0;
+}
+
 void VfDriver::route_interrupts() {
   const std::uint16_t misc = static_cast<std::uint16_t>(tx_.size());
   for (std::uint32_t q = 0; q < tx_.size(); ++q) {

@@ -56,6 +56,9 @@ class VfDriver {
   // What the driver's watchdog finds: VFLINKS, and the clear-to-send flag that must stay in the mailbox.
   // not_cleared or reset_pending: the driver would reset the function now.
   [[nodiscard]] std::expected<bool, VfError> link_up();
+  // The same while the link is known to be up. Where a reset shows, clear-to-send tells whether it was one of
+  // the driver's own; a mailbox that is in use says nothing.
+  [[nodiscard]] std::expected<bool, VfError> link_stays();
 
   // Interrupt causes as read (which clears them); then what the poll routine does at its end.
   [[nodiscard]] std::uint32_t take_causes();

@@ -51,7 +51,7 @@ std::expected<void, VfError> VfUplink::set_stations(std::span<const Station> gue
 }
 
 std::expected<bool, VfError> VfUplink::check() {
-  const auto link = driver_.link_up();
+  const auto link = up_ ? driver_.link_stays() : driver_.link_up();
   up_ = link.value_or(false);
   return link;
 }
