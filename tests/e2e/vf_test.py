@@ -55,9 +55,12 @@ class Vf(unittest.TestCase):
         _, text = self.b.run(f"iperf3 -c {self.a.address} -t 2 -J")
         return json.loads(text)["end"]["sum_received"]["bits_per_second"]
 
+    def assert_free(self):
+        # On a busy machine a stream may be as slow as with the limit, once or twice.
+        self.assertTrue(processes.wait_until(lambda: self.rate() > 2 * SLOW, 30), "still as slow as the limit")
+
     def test_1_a_rate_is_limited_and_raised_live(self):
-        free = self.rate()
-        self.assertGreater(free, 2 * SLOW)
+        self.assert_free()
         self.done("set", "nic0", "1", "rx_max", "5Mbit")
         limited = self.rate()
         self.assertLess(limited, 1.3 * SLOW)
@@ -66,7 +69,7 @@ class Vf(unittest.TestCase):
         self.assertGreater(vf["refused_frames"]["rate"], 0)
         self.assertEqual((vf["guest"], vf["host"], vf["link"]), ("vm-a", "ch1", "up"))
         self.done("set", "nic0", "1", "rx_max=0")
-        self.assertGreater(self.rate(), 2 * SLOW)
+        self.assert_free()
 
     def test_2_what_is_not_left_is_refused(self):
         self.done("set", "nic0", "1", "min_tx_rate", "6000")

@@ -98,7 +98,7 @@ TEST_F(PfTest, TellsADriverThatMissedAReset) {
 
 TEST_F(PfTest, NegotiatesUpToApi13) {
   ASSERT_EQ(ask({vfr::kMessageReset}), vfr::kMessageReset | vfr::kMessageAck);
-  for (const std::uint32_t newer : {8, 7, 6, 5, 1, 99})
+  for (const std::uint32_t newer : {8u, 7u, 6u, 5u, 1u, 99u})
     EXPECT_EQ(ask({vfr::kMessageApi, newer}), vfr::kMessageApi | kNo);
   EXPECT_EQ(ask({vfr::kMessageApi, 4}), vfr::kMessageApi | kOk);
   EXPECT_EQ(driver->refusals(0)[MailboxRefusal::api_too_new], 6u);
