@@ -58,7 +58,8 @@ class Partitions {
   // asking.
   [[nodiscard]] bool rested(std::uint16_t i) {
     Partition& p = partitions_[i];
-    const bool needed = std::exchange(p.needed, p.needs());
+    // Its reserve may have become smaller meanwhile: what it holds now counts too.
+    const bool needed = std::exchange(p.needed, p.needs()) || p.needs();
     return p.calling && !needed && p.backed == p.size.guaranteed;
   }
   // After rested(): ends its call.

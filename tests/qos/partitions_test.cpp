@@ -105,6 +105,20 @@ TEST(Partitions, AnIdleGuaranteeIsLentAllButItsReserve) {
   EXPECT_FALSE(memory.fits(0, 301));
 }
 
+TEST(Partitions, ALenderWhoseReserveBecomesSmallerHasNotRested) {
+  Partitions memory(1000, 1);
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 800, .most = 800, .lendable = 400}));
+  memory.hold(0, 201);
+  ASSERT_TRUE(memory.calling(0));
+  memory.release(0, 101);  // a quarter of 400
+  EXPECT_FALSE(memory.rested(0));
+  ASSERT_TRUE(memory.resize(0, {.guaranteed = 800, .most = 800, .lendable = 700}));
+  EXPECT_FALSE(memory.rested(0)) << "it holds the whole of its reserve";
+  memory.release(0, 100);
+  EXPECT_FALSE(memory.rested(0));
+  EXPECT_TRUE(memory.rested(0));
+}
+
 TEST(Partitions, ALenderCallsItsGuaranteeInBeforeTheReserveIsUsedUp) {
   Partitions memory(1000, 3);
   ASSERT_TRUE(memory.resize(0, {.guaranteed = 800, .most = 800, .lendable = 600}));
