@@ -270,7 +270,11 @@ void VfSlot::finish_detach() {
 
 void VfSlot::assign(const control::Assign& assign) {
   if (assigned_ == assign) return;
-  if (control::Assign same = assign; assigned_ && (same.mac = assigned_->mac, same == *assigned_)) {
+  const auto same_but_for_mac = [&](control::Assign other) {
+    other.mac = assign.mac;
+    return other == assign;
+  };
+  if (assigned_ && same_but_for_mac(*assigned_)) {
     assigned_ = assign;  // the VF's own driver hears of its address from the VF
     return;
   }

@@ -7,7 +7,6 @@
 
 namespace ladon::machine {
 
-using port::CaptureInterface;
 using port::LinkType;
 
 std::expected<std::unique_ptr<RackCapture>, std::string> RackCapture::open(const Rack& rack,
