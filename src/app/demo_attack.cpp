@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
+#include <vector>
 
 #include "lab/traffic.h"
 #include "spec/ntb.h"
@@ -72,13 +72,26 @@ std::expected<Target, std::string> full_target(machine::Runner& runner, pcie::Do
 lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::vector<RunningGuest*> others) {
   lab::AttackReport report{.attacker = attacker.name()};
   const pcie::Domain home = attacker.domain();
-  const auto elsewhere = another_host(runner.machine().rack(), home);
-  if (!elsewhere) return report;
-  const auto neighbour = full_target(runner, home), remote = full_target(runner, *elsewhere);
-  const auto window = runner.on_engine([&](Machine& machine) {
-    return trial::bar_address(machine, trial::ntb_function(*elsewhere), spec::ntb::kDmaBar);
-  });
-  if (!neighbour || !remote || !window) return report;
+  const auto neighbour = full_target(runner, home);
+  if (!neighbour) return report;
+  // A queue that was refused something stays stopped until its function is reset: each attempt has a queue of
+  // its own.
+  std::vector<Step> steps = {{"receive buffers in another tenant's memory on the same host",
+                              fmt::format("vfpoke attack rx-write {:#x}", neighbour->at.bits()), &*neighbour},
+                             {"transmit from another tenant's memory on the same host",
+                              fmt::format("vfpoke attack tx-read {:#x}", neighbour->at.bits()), &*neighbour}};
+  std::optional<Target> remote;
+  if (const auto elsewhere = another_host(runner.machine().rack(), home)) {
+    const auto window = runner.on_engine([&](Machine& machine) {
+      return trial::bar_address(machine, trial::ntb_function(*elsewhere), spec::ntb::kDmaBar);
+    });
+    const auto target = full_target(runner, *elsewhere);
+    if (!window || !target) return report;
+    remote = *target;
+    steps.push_back({"transmit ring in another host's memory, through its window",
+                     fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window->bits() + remote->at.bits()),
+                     &*remote});
+  }
 
   // Frames that would land in the attacker's receive buffers; whether they are answered is no one's loss.
   (void)others.front()->shell.run(fmt::format("ping -c 200 -i 0.05 {} >/dev/null 2>&1 &", attacker.address()),
@@ -87,16 +100,6 @@ lab::AttackReport attack(machine::Runner& runner, RunningGuest& attacker, std::v
     const RunningGuest& peer = *others[(i + 1) % others.size()];
     (void)others[i]->shell.start(fmt::format("ping -c {} -i 0.3 -W 2 {}", kPings, peer.address()));
   }
-  // A queue that was refused something stays stopped until its function is reset: each attempt has a queue of
-  // its own.
-  const std::array steps = {
-      Step{"receive buffers in another tenant's memory on the same host",
-           fmt::format("vfpoke attack rx-write {:#x}", neighbour->at.bits()), &*neighbour},
-      Step{"transmit from another tenant's memory on the same host",
-           fmt::format("vfpoke attack tx-read {:#x}", neighbour->at.bits()), &*neighbour},
-      Step{"transmit ring in another host's memory, through its window",
-           fmt::format("vfpoke -q 1 attack tx-ring {:#x}", window->bits() + remote->at.bits()), &*remote},
-  };
   trial::Witness witness(runner);
   for (const Step& step : steps) report.attempts.push_back(attempt(runner, witness, attacker, step));
   for (RunningGuest* other : others) report.collateral_packets += lost(*other);
