@@ -59,9 +59,9 @@ struct PlanOptions {
 [[nodiscard]] int plan(const PlanOptions& options, const Common& common);
 
 struct ParaOptions {
-  std::string live;                 // the control socket of a running rack
-  std::string guest;                // set
-  std::vector<std::string> fields;  // set: FIELD=VALUE
+  std::string live;                   // the control socket of a running rack
+  std::string guest;                  // set
+  std::vector<std::string> settings;  // set: "key", "value" or "key=value"
 };
 [[nodiscard]] int para_show(const ParaOptions& options, const Common& common);
 [[nodiscard]] int para_set(const ParaOptions& options, const Common& common);
@@ -85,8 +85,8 @@ struct AttackOptions {
 [[nodiscard]] int attack(const AttackOptions& options, const Common& common);
 
 struct VfOptions {
-  std::string socket, directory;  // one of them: the control socket of a running rack, or its folder
-  std::string nic;                // by name
+  std::string live;  // the control socket of a running rack
+  std::string nic;   // by name
   std::uint16_t vf = 0;
   std::vector<std::string> settings;  // "key", "value" or "key=value"
 };

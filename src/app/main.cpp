@@ -20,6 +20,10 @@ int main(int argc, char** argv) {
   const auto with_json = [&](CLI::App* command) {
     command->add_flag("--json", common.json, "one JSON object on stdout");
   };
+  const auto with_live = [](CLI::App* command, std::string& socket) {
+    command->add_option("--live", socket, "control socket of the running rack, as ladon up prints it")
+        ->required();
+  };
 
   app::UpOptions up;
   auto* up_command =
@@ -67,14 +71,16 @@ int main(int argc, char** argv) {
   auto* para_command =
       program.add_subcommand("para", "guests of a running rack that share a virtual function of their host");
   para_command->require_subcommand(1);
-  para_command->add_option("--live", para.live, "control socket of the rack")->required();
   auto* para_show = para_command->add_subcommand("show", "what they sent and received, and every drop");
+  with_live(para_show, para.live);
   with_json(para_show);
   para_show->callback([&] { run = [&] { return app::para_show(para, common); }; });
   auto* para_set = para_command->add_subcommand("set", "change what one of them may send and be sent");
+  with_live(para_set, para.live);
   para_set->add_option("guest", para.guest, "name of the guest")->required();
   para_set
-      ->add_option("fields", para.fields, "tx_max=, max_tx_rate=, tx_burst=, rx_max=, rx_burst=; 0: no limit")
+      ->add_option("settings", para.settings,
+                   "KEY VALUE or KEY=VALUE: tx_max, max_tx_rate, tx_burst, rx_max, rx_burst; 0: no limit")
       ->required();
   with_json(para_set);
   para_set->callback([&] { run = [&] { return app::para_set(para, common); }; });
@@ -115,10 +121,7 @@ int main(int argc, char** argv) {
   const auto vf_verb = [&](const char* name, const char* what,
                            int (*verb)(const app::VfOptions&, const app::Common&)) {
     auto* command = vf_command->add_subcommand(name, what);
-    auto* socket =
-        command->add_option("--socket", vf.socket, "control socket of the rack, as ladon up prints it");
-    command->add_option("--rack-dir", vf.directory, "folder of the rack, in place of the socket")
-        ->excludes(socket);
+    with_live(command, vf.live);
     with_json(command);
     command->callback([&vf, &common, &run, verb] { run = [&, verb] { return verb(vf, common); }; });
     return command;

@@ -55,13 +55,13 @@ class Shared(unittest.TestCase):
         self.addCleanup(self.rack.close)
         self.guests = dict(zip(NAMES, self.rack.ready(*NAMES)))
 
-    def ask(self, *arguments, status=0):
-        done = rack.run_ladon(self.rack.folder, *arguments[:1], "--live", self.rack.ladon.control_socket, *arguments[1:])
+    def ask(self, command, *arguments, status=0):
+        done = rack.run_ladon(self.rack.folder, *command.split(), "--live", self.rack.ladon.control_socket, *arguments)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 
     def port(self, name):
-        function, = json.loads(self.ask("para", "show", "--json").stdout)["functions"]
+        function, = json.loads(self.ask("para show", "--json").stdout)["functions"]
         return next(guest for guest in function["guests"] if guest["guest"] == name)
 
     def run_in(self, name, command):
@@ -94,18 +94,18 @@ class Shared(unittest.TestCase):
 
         # 8 kb/s and a burst of some frames: most of what comes is dropped after the host has received it.
         before = self.port("guest-b")["receive_drops"].get("over receive limit", 0)
-        self.ask("para", "set", "guest-b", "rx_max=8kbit", "rx_burst=9728B")
+        self.ask("para set", "guest-b", "rx_max=8kbit", "rx_burst=9728B")
         self.assertEqual(self.port("guest-b")["limits"]["rx_max_bits_per_second"], 8000)
         sent, received = traffic.ping(self.guests["guest-a"], f"{self.guests['guest-b'].address} -s 1400", 20)
         self.assertLess(received, sent)
         self.assertGreater(self.port("guest-b")["receive_drops"]["over receive limit"], before)
-        self.assertIn("over receive limit", self.ask("para", "show").stdout)
-        self.ask("para", "set", "guest-b", "rx_max=0")
+        self.assertIn("over receive limit", self.ask("para show").stdout)
+        self.ask("para set", "guest-b", "rx_max=0")
         self.assert_reaches("guest-a", self.guests["guest-b"].address)
         for wrong in (("nobody", "rx_max=1Gbit"), ("guest-b", "rx_max=fast"), ("guest-b", "rx_mex=1Gbit"),
                       ("guest-b", "min_tx_rate=10")):
             self.assertIn(wrong[0] if wrong[0] == "nobody" else wrong[1].split("=")[0],
-                          self.ask("para", "set", *wrong, status=2).stderr)
+                          self.ask("para set", *wrong, status=2).stderr)
 
         self.guests["guest-a"].kill()
         self.assert_reaches("guest-b", self.guests["paid"].address)

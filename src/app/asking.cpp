@@ -1,0 +1,45 @@
+#include "app/asking.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace ladon::app {
+
+using console::Json;
+
+std::optional<Json> ask(const std::string& socket, const Json& request, const Common& common) {
+  auto answer = console::ask(socket, request);
+  if (answer) return std::move(*answer);
+  common.log.error("{}", answer.error());
+  return std::nullopt;
+}
+
+int print_answer(const std::optional<Json>& answer, const Common& common) {
+  if (!answer) return kBadInput;
+  if (common.json)
+    fmt::print("{}\n", answer->dump(2, ' ', false, Json::error_handler_t::replace));
+  else
+    fmt::print("{}", answer->value("text", ""));
+  return kOk;
+}
+
+std::optional<Settings> settings_in(const std::vector<std::string>& words, std::string_view command) {
+  Settings settings;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto equals = words[i].find('=');
+    if (equals != std::string::npos) {
+      settings.emplace_back(words[i].substr(0, equals), words[i].substr(equals + 1));
+    } else if (i + 1 < words.size()) {
+      settings.emplace_back(words[i], words[i + 1]);
+      ++i;
+    } else {
+      fmt::print(stderr, "ladon {}: {} has no value; write {} VALUE\n", command, words[i], words[i]);
+      return std::nullopt;
+    }
+  }
+  return settings;
+}
+
+}  // namespace ladon::app
