@@ -21,7 +21,8 @@ DeviceView::Vf view_of(const nic::Nic& nic, std::uint16_t vf) {
           .over_rate = drops[VfDrop::rx_over_rate],
           .over_packet_rate = drops[VfDrop::rx_over_packet_rate],
           .over_cost = drops[VfDrop::rx_over_cost],
-          .no_memory = drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called]};
+          .no_memory = drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called],
+          .coalesced = nic.statistics(vf).coalesced_packets};
 }
 
 // A range as [guaranteed, most, burst] of the management program, spelled out; what is not stated is null.
@@ -55,6 +56,9 @@ json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf&
           {"vlan", granted.value("vlan", json())},
           {"spoof_check", granted.at("spoof_check")},
           {"trust", granted.at("trust")},
+          {"backpressure", granted.at("backpressure")},
+          {"coalesce", granted.value("coalesce", false)},
+          {"coalesced_frames", device.coalesced},
           {"state", granted.at("state")},
           {"link", device.link_up ? "up" : "down"},
           {"level", level_report(granted.at("level"))},

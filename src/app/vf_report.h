@@ -17,6 +17,7 @@ struct DeviceView {
     bool link_up = false;
     std::uint64_t memory_used = 0, memory = 0, memory_most = 0;  // bytes: held, guaranteed, with what is lent
     std::uint64_t over_rate = 0, over_packet_rate = 0, over_cost = 0, no_memory = 0;  // frames refused
+    std::uint64_t coalesced = 0;  // frames that became part of the one before
   };
   std::vector<Vf> vfs;
   std::uint64_t memory = 0, memory_guaranteed = 0;  // bytes

@@ -140,6 +140,8 @@ mh::Intent intent_of(const Rack& rack) {
                              .trust = guest->vf->trust,
                              .link_forced = guest->vf->state == LinkState::on,
                              .disabled = guest->vf->state == LinkState::off,
+                             .backpressure = guest->vf->backpressure,
+                             .coalesce = guest->vf->coalesce,
                              .on_fault = on_fault(guest->vf->on_fault),
                              .level = guest->vf->level});
   }

@@ -87,6 +87,8 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   if (section.find("vlan")) section.read_integer("vlan", vf.vlan.emplace(), 1, 4094);
   section.read_switch("spoof_check", vf.spoof_check);
   section.read_switch("trust", vf.trust);
+  section.read_switch("backpressure", vf.backpressure);
+  section.read_switch("coalesce", vf.coalesce);
   section.read_choice<OnFault>("on_fault", vf.on_fault, kOnFaults);
   section.read_choice<LinkState>("state", vf.state, kStates);
   vf.level = read_level(section);

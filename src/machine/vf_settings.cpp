@@ -73,11 +73,19 @@ Mistake set_spoof_check(std::string_view field, std::string_view text, Grant& gr
 Mistake set_trust(std::string_view field, std::string_view text, Grant& grant) {
   return set_switch(field, text, grant.trust);
 }
-constexpr std::array<Setting, 7> kSettings{{{"mac", set_mac},
+Mistake set_backpressure(std::string_view field, std::string_view text, Grant& grant) {
+  return set_switch(field, text, grant.backpressure);
+}
+Mistake set_coalesce(std::string_view field, std::string_view text, Grant& grant) {
+  return set_switch(field, text, grant.coalesce);
+}
+constexpr std::array<Setting, 9> kSettings{{{"mac", set_mac},
                                             {"vlan", set_vlan},
                                             {"spoof_check", set_spoof_check},
                                             {"spoofchk", set_spoof_check},
                                             {"trust", set_trust},
+                                            {"backpressure", set_backpressure},
+                                            {"coalesce", set_coalesce},
                                             {"state", set_state},
                                             {"on_fault", set_on_fault}}};
 

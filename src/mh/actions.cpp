@@ -22,7 +22,8 @@ bool same_owner(const VfSetup& a, VfSetup b) {
   grant.mac = other.mac, grant.vlan = other.vlan, grant.level = other.level;
   grant.spoof_check = other.spoof_check, grant.trust = other.trust;
   grant.link_forced = other.link_forced, grant.disabled = other.disabled;
-  grant.backpressure = other.backpressure, grant.on_fault = other.on_fault;
+  grant.backpressure = other.backpressure, grant.coalesce = other.coalesce;
+  grant.on_fault = other.on_fault;
   return a == b;
 }
 

@@ -32,6 +32,7 @@ struct Grant {
   bool link_forced = true;    // up without a carrier too: VFs reach one another when the wire is gone
   bool disabled = false;      // link down, and nothing passes; stronger than link_forced
   bool backpressure = false;  // frames for other VFs wait for a descriptor instead of being dropped
+  bool coalesce = false;      // TCP segments that follow one another are received as one frame
   OnFault on_fault = OnFault::log;
   ServiceLevel level = {};
   bool operator==(const Grant&) const = default;

@@ -31,6 +31,7 @@ Json json_of(const Grant& grant) {
             {"on_fault", number(grant.on_fault)}};
   if (grant.vlan) json["vlan"] = *grant.vlan;
   if (grant.disabled) json["disabled"] = true;
+  if (grant.coalesce) json["coalesce"] = true;
   if (grant.level != ServiceLevel{}) json["level"] = json_of(grant.level);
   return json;
 }
@@ -54,6 +55,7 @@ Grant grant_of(const Json& json) {
   grant.mac = *mac;
   if (json.contains("vlan")) grant.vlan = get<std::uint16_t>(json, "vlan");
   if (json.contains("disabled")) grant.disabled = json.at("disabled").get<bool>();
+  if (json.contains("coalesce")) grant.coalesce = json.at("coalesce").get<bool>();
   if (json.contains("level")) grant.level = level_of(json.at("level"));
   return grant;
 }

@@ -39,7 +39,7 @@ class Vf(unittest.TestCase):
         self.a, self.b = the_rack.ready("vm-a", "vm-b")
 
     def vf(self, verb, *arguments):
-        return rack.run_ladon(the_rack.folder, "vf", verb, "--socket", self.ladon.control_socket, *arguments)
+        return rack.run_ladon(the_rack.folder, "vf", verb, "--live", self.ladon.control_socket, *arguments)
 
     def done(self, verb, *arguments):
         done = self.vf(verb, *arguments)
@@ -70,6 +70,15 @@ class Vf(unittest.TestCase):
         self.assertEqual((vf["guest"], vf["host"], vf["link"]), ("vm-a", "ch1", "up"))
         self.done("set", "nic0", "1", "rx_max=0")
         self.assert_free()
+
+    def test_1b_segments_are_coalesced_for_a_stock_driver(self):
+        self.done("set", "nic0", "1", "coalesce", "on")
+        self.assert_free()
+        self.assertGreater(self.show(1)["coalesced_frames"], 0)
+        self.done("set", "nic0", "1", "coalesce", "off")
+        before = self.show(1)["coalesced_frames"]
+        self.assert_free()
+        self.assertEqual(self.show(1)["coalesced_frames"], before)
 
     def test_2_what_is_not_left_is_refused(self):
         self.done("set", "nic0", "1", "min_tx_rate", "6000")
