@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace ladon::app {
 
@@ -27,12 +28,18 @@ int print_answer(const std::optional<Json>& answer, const Common& common) {
 
 std::optional<Settings> settings_in(const std::vector<std::string>& words, std::string_view command) {
   Settings settings;
+  std::set<std::string, std::less<>> given;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto equals = words[i].find('=');
+    const std::string key = words[i].substr(0, equals);
+    if (!given.insert(key).second) {
+      fmt::print(stderr, "ladon {}: {} is given twice; leave one out\n", command, key);
+      return std::nullopt;
+    }
     if (equals != std::string::npos) {
-      settings.emplace_back(words[i].substr(0, equals), words[i].substr(equals + 1));
+      settings.emplace_back(key, words[i].substr(equals + 1));
     } else if (i + 1 < words.size()) {
-      settings.emplace_back(words[i], words[i + 1]);
+      settings.emplace_back(key, words[i + 1]);
       ++i;
     } else {
       fmt::print(stderr, "ladon {}: {} has no value; write {} VALUE\n", command, words[i], words[i]);

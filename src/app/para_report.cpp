@@ -99,7 +99,7 @@ std::string to_text(const std::vector<SharedFunctionReport>& functions) {
   Table table({{"guest"},
                {"host"},
                {"function"},
-               {"mac"},
+               {"MAC"},
                {"link"},
                {"tx max", Align::right},
                {"rx max", Align::right},
@@ -140,7 +140,7 @@ std::expected<Json, std::string> para_set(machine::Runner& runner, const Json& a
       if (one.name == guest) found = &one;
   if (found == nullptr)
     return std::unexpected(
-        fmt::format("\"{}\" is no guest that shares a function; para_show lists them", guest));
+        fmt::format("\"{}\" is no guest that shares a function; ladon para show lists them", guest));
   std::vector<std::pair<std::string, std::string>> fields;
   const Json given = arguments.value("fields", Json::object());
   for (const auto& [name, value] : given.items()) {

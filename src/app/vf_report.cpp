@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <string_view>
+
 #include "base/table.h"
 #include "base/units.h"
 
@@ -47,6 +50,8 @@ json level_report(const json& level) {
   return report;
 }
 
+constexpr std::array<std::string_view, 3> kOnFault{"log", "reset", "quarantine"};  // as mh::OnFault
+
 json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf& device) {
   const auto host = granted.at("host").get<std::size_t>();
   return {{"vf", granted.at("vf")},
@@ -59,6 +64,7 @@ json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf&
           {"backpressure", granted.at("backpressure")},
           {"coalesce", granted.value("coalesce", false)},
           {"coalesced_frames", device.coalesced},
+          {"on_fault", kOnFault.at(granted.at("on_fault").get<std::size_t>())},
           {"state", granted.at("state")},
           {"link", device.link_up ? "up" : "down"},
           {"level", level_report(granted.at("level"))},
@@ -106,6 +112,61 @@ std::string memory_text(const json& vf) {
   return fmt::format("{} of {}{}", size("memory_used_bytes"), size("memory_guaranteed_bytes"), most);
 }
 
+std::string string_of(const json& vf, const char* key) {
+  return vf.at(key).get<std::string>();
+}
+std::string number_of(const json& value) {
+  return std::to_string(value.get<std::uint64_t>());
+}
+std::string switch_of(const json& vf, const char* key) {
+  return vf.at(key).get<bool>() ? "on" : "off";
+}
+
+// Who has each VF, and what he may do with it.
+std::string owners_table(const json& nic) {
+  Table table({{"VF", Align::right},
+               {"guest"},
+               {"host"},
+               {"MAC"},
+               {"VLAN", Align::right},
+               {"state"},
+               {"link"},
+               {"spoof check"},
+               {"trust"},
+               {"on fault"},
+               {"coalesce"},
+               {"memory"}});
+  for (const json& vf : nic.at("vfs"))
+    table.add_row({number_of(vf.at("vf")), string_of(vf, "guest"), string_of(vf, "host"),
+                   string_of(vf, "mac"), vf.at("vlan").is_null() ? "-" : number_of(vf.at("vlan")),
+                   string_of(vf, "state"), string_of(vf, "link"), switch_of(vf, "spoof_check"),
+                   switch_of(vf, "trust"), string_of(vf, "on_fault"), switch_of(vf, "coalesce"),
+                   memory_text(vf)});
+  return table.to_string();
+}
+
+// What each is promised and allowed, and what was refused it.
+std::string levels_table(const json& nic) {
+  Table table({{"VF", Align::right},
+               {"transmit"},
+               {"priority/weight"},
+               {"receive"},
+               {"priority/weight"},
+               {"receive packets"},
+               {"over rate", Align::right},
+               {"over packets", Align::right},
+               {"over cost", Align::right},
+               {"no memory", Align::right}});
+  for (const json& vf : nic.at("vfs")) {
+    const json &level = vf.at("level"), &refused = vf.at("refused_frames");
+    table.add_row({number_of(vf.at("vf")), rate_text(level, "tx"), turns_text(level, "tx"),
+                   rate_text(level, "rx"), turns_text(level, "rx"), packets_text(level),
+                   number_of(refused.at("rate")), number_of(refused.at("packet_rate")),
+                   number_of(refused.at("cost")), number_of(refused.at("memory"))});
+  }
+  return table.to_string();
+}
+
 }  // namespace
 
 std::vector<DeviceView> device_view(machine::Machine& machine) {
@@ -143,34 +204,7 @@ std::string to_text(const json& report) {
                         nic.at("name").get<std::string>(),
                         format_size(nic.at("memory_guaranteed_bytes").get<std::uint64_t>()),
                         format_size(nic.at("memory_bytes").get<std::uint64_t>()));
-    Table table({{"VF", Align::right},
-                 {"guest"},
-                 {"host"},
-                 {"MAC"},
-                 {"state"},
-                 {"link"},
-                 {"transmit"},
-                 {"prio/weight"},
-                 {"receive"},
-                 {"packets"},
-                 {"prio/weight"},
-                 {"memory"},
-                 {"refused: rate", Align::right},
-                 {"packets", Align::right},
-                 {"cost", Align::right},
-                 {"memory", Align::right}});
-    for (const json& vf : nic.at("vfs")) {
-      const json &level = vf.at("level"), &refused = vf.at("refused_frames");
-      const auto string = [&](const char* key) { return vf.at(key).get<std::string>(); };
-      const auto count = [&](const char* key) {
-        return std::to_string(refused.at(key).get<std::uint64_t>());
-      };
-      table.add_row({std::to_string(vf.at("vf").get<int>()), string("guest"), string("host"), string("mac"),
-                     string("state"), string("link"), rate_text(level, "tx"), turns_text(level, "tx"),
-                     rate_text(level, "rx"), packets_text(level), turns_text(level, "rx"), memory_text(vf),
-                     count("rate"), count("packet_rate"), count("cost"), count("memory")});
-    }
-    text += table.to_string();
+    text += owners_table(nic) + "\n" + levels_table(nic);
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "machine/rack_levels.h"
 #include "machine/shared_port.h"
@@ -47,6 +48,11 @@ std::expected<SharedLimits, mh::LevelMistake> changed(
           mh::LevelMistake{name, "a host's software limits rates only, where a function is shared",
                            fmt::format("write {}", kFields)});
   }
+  for (const auto& [burst, rate, most] :
+       {std::tuple{"tx_burst", "tx_max", level.transmit.most}, {"rx_burst", "rx_max", level.receive.most}})
+    if (most == 0 && std::ranges::any_of(fields, [&](const auto& field) { return field.first == burst; }))
+      return std::unexpected(mh::LevelMistake{burst, fmt::format("there is no {} for it", rate),
+                                              fmt::format("give {} too", rate)});
   // Without a limit there is nothing for a burst to be of.
   if (level.transmit.most == 0) level.transmit.burst = 0;
   if (level.receive.most == 0) level.receive.burst = 0;
