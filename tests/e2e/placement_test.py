@@ -107,6 +107,11 @@ class Shared(unittest.TestCase):
             self.assertIn(wrong[0] if wrong[0] == "nobody" else wrong[1].split("=")[0],
                           self.ask("para set", *wrong, status=2).stderr)
 
+        # What they share stays as their host's software needs it, and their addresses are theirs.
+        for wrong in (("1", "trust=off"), ("1", "memory=0B"), ("0", "mac=52:54:00:40:00:03")):
+            self.assertIn(wrong[1].split("=")[0], self.ask("vf set", "nic0", *wrong, status=2).stderr)
+        self.ask("vf set", "nic0", "1", "rx_weight=3")
+
         self.guests["guest-a"].kill()
         self.assert_reaches("guest-b", self.guests["paid"].address)
         self.assertTrue(processes.wait_until(lambda: not self.port("guest-a")["connected"], 10))
