@@ -26,9 +26,10 @@ Answer for_management(const machine::Runner& runner, const Json& arguments) {
     return std::unexpected(
         fmt::format("no NIC is named {}; the NICs are: {}", printable(named), fmt::join(names, ", ")));
   }
-  const auto vf = arguments.at("vf").get<std::uint16_t>();
-  if (vf >= found->vfs)
-    return std::unexpected(fmt::format("{} has no VF {}; write 0 to {}", found->name, vf, found->vfs - 1));
+  const Json& vf = arguments.at("vf");
+  if (!vf.is_number_unsigned() || vf.get<std::uint64_t>() >= found->vfs)
+    return std::unexpected(
+        fmt::format("{} has no VF {}; write 0 to {}", found->name, vf.dump(), found->vfs - 1));
   Json request = arguments;
   request["nic"] = found - nics.begin();
   return request;

@@ -175,7 +175,7 @@ std::string Server::answer(Connection& connection, std::string_view line) {
   std::expected<Json, std::string> result;
   try {
     result = verb->second(request->arguments);
-  } catch (const Json::exception& exception) {
+  } catch (const std::exception& exception) {
     result = std::unexpected(fmt::format("{}: {}", request->verb, exception.what()));
   }
   std::string reply = result ? ok_reply(std::move(*result)) : error_reply(result.error());

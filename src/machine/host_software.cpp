@@ -32,7 +32,7 @@ std::expected<std::unique_ptr<HostSoftware>, std::string> HostSoftware::make(
                                           .software = placed,
                                           .guests = sharing(spec, nic),
                                           .wake_engine = options.wake_engine,
-                                          .idle = [self = made.get()] { self->turn(kPause); }},
+                                          .idle = [self = made.get()] { self->pause(); }},
                                          part.slot(placed.slot), made->loop_, clock, log);
     if (!function) return std::unexpected(function.error());
     (*function)->assigned(part.slot(placed.slot)->assignment().has_value());
@@ -52,19 +52,25 @@ void HostSoftware::run() {
   thread_ = std::thread([this] {
     while (!stopped_.load(std::memory_order_acquire)) {
       for (const Entry& entry : functions_) entry.function->control();
-      turn(kLongest);
+      turn(kLongest, true);
     }
     run_tasks();
   });
 }
 
 // Also called by a driver that waits: what it may not touch then, SharedFunction knows.
-void HostSoftware::turn(Duration longest) {
+void HostSoftware::pause() {
+  const Instant end = clock_.now() + kPause;
+  do turn(std::max(Duration::zero(), end - clock_.now()), false);
+  while (clock_.now() < end && !stopped_.load(std::memory_order_acquire));
+}
+
+void HostSoftware::turn(Duration longest, bool controls) {
   bool more = false;
   Instant next = clock_.now() + longest;
   for (const Entry& entry : functions_) {
     more |= entry.function->poll();
-    next = std::min(next, entry.function->next_deadline());
+    next = std::min(next, entry.function->next_deadline(controls));
   }
   if (stopped_.load(std::memory_order_acquire)) return;
   loop_.run_once(more ? Duration::zero() : std::max(Duration::zero(), next - clock_.now()));

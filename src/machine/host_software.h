@@ -47,7 +47,10 @@ class HostSoftware {
 
  private:
   HostSoftware(const Clock& clock) : clock_(clock), loop_(clock) {}
-  void turn(Duration longest);
+  // One round of the loop, no longer than so; `controls`: functions are also looked after.
+  void turn(Duration longest, bool controls);
+  // What a driver does that waits: the guests are served meanwhile.
+  void pause();
   void run_tasks();
   template <class Task>
   auto call(Task task) -> decltype(task());

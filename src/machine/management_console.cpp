@@ -55,7 +55,7 @@ void ManagementConsole::serve() {
     }
     try {
       next->answer.set_value(next->verb->answer(next->arguments));
-    } catch (const console::Json::exception&) {
+    } catch (const std::exception&) {
       // Arguments of another type than the verb wants: the server answers for that, on its own thread.
       next->answer.set_exception(std::current_exception());
     }

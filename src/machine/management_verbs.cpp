@@ -15,7 +15,7 @@ using console::Json;
 using Answer = ManagementConsole::Answer;
 
 mh::VfId vf_in(const Json& arguments) {
-  return {arguments.at("nic").get<std::uint16_t>(), arguments.at("vf").get<std::uint16_t>()};
+  return {mh::get<std::uint16_t>(arguments, "nic"), mh::get<std::uint16_t>(arguments, "vf")};
 }
 
 std::optional<std::size_t> find_grant(const mh::Intent& intent, mh::VfId vf) {

@@ -142,11 +142,21 @@ class Placer {
     SharedFunction& function = found->second;
     if (function.guests == para::kMaxGuests)
       return refuse(at, Short::ports, para::kMaxGuests + 1, para::kMaxGuests);
-    if (filters_[nic] == 0)
+    if (!filters_suffice(nic, function.guests + 1))
       return refuse(at, Short::filters, spec::pf::kFilterCount + 1, spec::pf::kFilterCount);
     --filters_[nic];
     ++function.guests;
     add(at, nic, function.vf, wish(at).mac ? *wish(at).mac : sharing_mac(at), why, true);
+  }
+
+  // One more for a function that has `guests` then. The PF driver gives a function a filter as long as it has
+  // fewer than are free (mh/pf_addresses.cpp); whoever starts last must still get all of its own.
+  [[nodiscard]] bool filters_suffice(std::size_t nic, std::size_t guests) const {
+    std::size_t most = guests;
+    for (const auto& [pair, function] : shared_)
+      if (pair.second == nic) most = std::max<std::size_t>(most, function.guests);
+    const std::size_t taken = spec::pf::kFilterCount - filters_[nic] + 1;
+    return taken + most <= spec::pf::kFilterCount + 1;
   }
 
   // Those who take what comes. One function is set aside for each host and NIC that has some of them and no

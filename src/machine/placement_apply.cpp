@@ -37,8 +37,9 @@ std::string describe(const Rack& rack, const Shortage& shortage) {
                          shortage.there);
     case Short::filters:
       return fmt::format(
-          "{} has no address filter left for {}, which would share a function: all {} are taken", nic, who,
-          shortage.there);
+          "{} has no address filter left for {}, which would share a function: of {} no function "
+          "may have more than are left for the others",
+          nic, who, shortage.there);
     case Short::ports:
       return fmt::format("the shared function of {} at {} has no place for {}: all {} are taken", nic,
                          host.name, who, shortage.there);

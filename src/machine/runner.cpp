@@ -77,7 +77,7 @@ std::expected<void, std::string> Runner::keep_managed() {
 }
 
 std::expected<console::Json, std::string> Runner::ask_management(const console::Json& request) const {
-  constexpr Duration kPatience = std::chrono::seconds(10);
+  constexpr Duration kPatience = std::chrono::seconds(10), kLongestChange = std::chrono::seconds(30);
   const Instant deadline = clock_.now() + kPatience;
   // Only what may be asked twice is asked until it is answered.
   while (!console::ask(management_control(), {{"verb", "help"}}, kPatience)) {
@@ -85,7 +85,7 @@ std::expected<console::Json, std::string> Runner::ask_management(const console::
       return std::unexpected("the management host's program does not answer; nothing was changed");
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  auto result = console::ask(management_control(), request);
+  auto result = console::ask(management_control(), request, kLongestChange);
   // Whose socket it was is nothing to whoever asked at another.
   const std::string prefix = management_control() + ": ";
   if (!result && result.error().starts_with(prefix)) result.error().erase(0, prefix.size());

@@ -175,8 +175,8 @@ void SharedFunction::check() {
   started_ = false;
 }
 
-Instant SharedFunction::next_deadline() const {
-  Instant at = controlling_ ? Instant::max() : next_control_;
+Instant SharedFunction::next_deadline(bool controls) const {
+  Instant at = controls && !controlling_ ? next_control_ : Instant::max();
   if (const auto mux = mux_.next_deadline()) at = std::min(at, *mux);
   return at;
 }

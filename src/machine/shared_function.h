@@ -61,7 +61,8 @@ class SharedFunction {
   // and lets Options::idle run meanwhile.
   void control();
   // When poll() or control() must be called at the latest.
-  [[nodiscard]] Instant next_deadline() const;
+  // `controls`: or when it is to be looked after.
+  [[nodiscard]] Instant next_deadline(bool controls) const;
   // False if there is no such guest.
   bool set_limits(std::string_view guest, const SharedLimits& limits);
   [[nodiscard]] SharedFunctionReport report() const;

@@ -125,10 +125,24 @@ Done Applier::finish(const Action& action) {
   return {};
 }
 
+namespace {
+
+// What a VF's owner may do, programmed into the device.
+bool is_setting(const Action& action) {
+  return std::holds_alternative<SetLevel>(action) || std::holds_alternative<DefaultLevels>(action) ||
+         std::holds_alternative<ChangeVf>(action);
+}
+
+}  // namespace
+
 Done Applier::apply(const std::vector<Action>& actions) {
   for (const Action& action : actions) {
     if (!journal_.begin(action)) return std::unexpected(DriverError{"the journal cannot be written"});
-    if (auto done = finish(action); !done) return done;
+    if (auto done = finish(action); !done) {
+      // It may have been done in part, and can be done again: the way back has to lead through it.
+      if (is_setting(action)) follow(now_, action);
+      return done;
+    }
   }
   return {};
 }
@@ -138,7 +152,8 @@ std::expected<std::vector<std::string>, DriverError> Applier::recover() {
   if (journal_.remembered().pending) {
     const Action pending = *journal_.remembered().pending;
     drift.push_back("finishing: " + to_string(pending));
-    if (auto done = finish(pending); !done) return std::unexpected(done.error());
+    // What was refused then may be refused now, and is nobody's plan any more.
+    if (auto done = finish(pending); !done) drift.push_back("not done: " + done.error().message);
   }
   // Closing first, so that nothing is ever wider than the plan while it is being mended.
   for (const bool opening : {false, true})

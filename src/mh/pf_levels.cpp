@@ -178,7 +178,10 @@ Done PfDriver::reopen(std::uint16_t vf) {
 
 Done PfDriver::recover(std::uint16_t vf) {
   vfs_[vf].quarantined = false;
-  return is_shut(vf) ? Done{} : reopen(vf);
+  if (is_shut(vf)) return {};
+  Done done = reopen(vf);
+  if (!done) vfs_[vf].quarantined = true;  // to be tried again
+  return done;
 }
 
 Done PfDriver::change(std::uint16_t vf, const Grant& grant) {

@@ -90,7 +90,8 @@ class FakeNic {
   std::map<std::uint64_t, std::uint32_t> registers;
   std::map<std::tuple<int, unsigned, std::uint64_t>, std::uint32_t> vf_registers;
   std::vector<std::array<std::uint32_t, 16>> taken, memory;
-  std::vector<Level> levels;  // as the window shows them
+  std::vector<Level> levels;   // as the window shows them
+  bool refuse_levels = false;  // whatever they are
   std::uint32_t levels_applied = 0, levels_refused = 0;
   std::vector<std::string> history;  // "enable 3", "disable 3", "flr 3", "scrub 3", in order
   std::vector<std::uint32_t> multicast, vlans;
@@ -138,7 +139,7 @@ class FakeNic {
       const std::uint64_t all = registers[capacity] != 0 ? registers[capacity] : otherwise;
       return promised(field, vf) + at(field) <= all;
     };
-    const bool refused = !fits(pf::kLevelReceive, pf::kCapacityReceive, 10'000'000) ||
+    const bool refused = refuse_levels || !fits(pf::kLevelReceive, pf::kCapacityReceive, 10'000'000) ||
                          !fits(pf::kLevelTransmit, pf::kCapacityTransmit, 10'000'000) ||
                          !fits(pf::kLevelMemory, pf::kMemoryPool, 0) ||
                          at(pf::kLevelMemoryMost) < at(pf::kLevelMemory);

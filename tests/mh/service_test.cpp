@@ -409,6 +409,34 @@ TEST_F(ServiceTest, HardwareThatDiffersIsMendedAfterARestart) {
   EXPECT_EQ(std::ranges::count(kinds(), Kind::drift), 2);
 }
 
+TEST_F(ServiceTest, AChangeThatTheDeviceRefusesIsTakenBack) {
+  add_parts();
+  ASSERT_TRUE(start(kIntent).has_value());
+  Intent wanted = kIntent;
+  wanted.grants[1].level.receive.most = 10'000'000;
+  rack.nic.refuse_levels = true;
+  EXPECT_FALSE(service->change(wanted).has_value());
+  rack.nic.refuse_levels = false;
+  const auto undone = service->change(kIntent);
+  ASSERT_TRUE(undone.has_value()) << undone.error();
+  ASSERT_TRUE(service->change(wanted).has_value());
+  const auto again = start(wanted);
+  ASSERT_TRUE(again.has_value()) << again.error();
+  EXPECT_EQ(std::ranges::count(kinds(), Kind::drift), 0);
+}
+
+TEST_F(ServiceTest, WhatTheDeviceRefusesDoesNotKeepASuccessorFromStarting) {
+  add_parts();
+  ASSERT_TRUE(start(kIntent).has_value());
+  Intent wanted = kIntent;
+  wanted.grants[1].level.receive.most = 10'000'000;
+  rack.nic.refuse_levels = true;
+  EXPECT_FALSE(service->change(wanted).has_value());
+  const auto again = start(kIntent);
+  ASSERT_TRUE(again.has_value()) << again.error();
+  EXPECT_GT(std::ranges::count(kinds(), Kind::drift), 0);
+}
+
 TEST_F(ServiceTest, NewHardwareUnderAnOldJournalIsEnumeratedAnew) {
   ASSERT_TRUE(start(kIntent).has_value());
   const std::string before = hardware();
