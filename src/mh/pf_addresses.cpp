@@ -40,6 +40,23 @@ bool PfDriver::anothers(std::uint16_t vf, const MacAddress& mac) const {
   return false;
 }
 
+void PfDriver::keep_addresses_apart() {
+  for (std::uint16_t vf = 0; vf < vfs_.size(); ++vf) {
+    const VfState& state = vfs_[vf];
+    if (!state.grant || state.mac == state.grant->mac || !anothers(vf, state.mac)) continue;
+    write_mac(vf, state.grant->mac);
+    reset_state(vf);
+    tell_of_reset(vf);
+    tell_if_silent(vf);
+  }
+  for (std::size_t i = 0; i < filters_.size(); ++i) {
+    if (filters_[i].owner == 0) continue;
+    if (!anothers(static_cast<std::uint16_t>(filters_[i].owner - 1), filters_[i].mac)) continue;
+    store(filter_at(i) + pf::kFilterVf, 0);
+    filters_[i] = {};
+  }
+}
+
 void PfDriver::write_mac(std::uint16_t vf, const MacAddress& mac) {
   vfs_[vf].mac = mac;
   store_vf(vf, pf::kVfMacHigh, 0);  // never a mixture of two addresses

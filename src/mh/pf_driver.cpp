@@ -115,7 +115,9 @@ Done PfDriver::configure(std::uint16_t vf) {
 Done PfDriver::enable(std::uint16_t vf, const Grant& grant) {
   vfs_[vf].grant = grant;
   vfs_[vf].quarantined = false;
-  return resume(vf);
+  Done done = resume(vf);
+  keep_addresses_apart();
+  return done;
 }
 
 Done PfDriver::resume(std::uint16_t vf) {

@@ -145,6 +145,8 @@ class PfDriver {
   [[nodiscard]] bool may_filter(std::uint16_t vf) const;
   // Another VF than this one has the address, and a frame could be for both.
   [[nodiscard]] bool anothers(std::uint16_t vf, const MacAddress& mac) const;
+  // After a grant has changed: addresses that trusted guests chose and that are now another's are taken back.
+  void keep_addresses_apart();
   void send(std::uint16_t vf, const std::vector<std::uint32_t>& words);
   void announce_link(std::uint16_t vf);                  // PF_CONTROL, if it listens
   void set_function_control(std::uint16_t vf, bool on);  // bus master and MSI-X

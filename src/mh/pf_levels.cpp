@@ -204,6 +204,7 @@ Done PfDriver::change(std::uint16_t vf, const Grant& grant) {
   } else if (grant.link_forced != before.link_forced) {
     announce_link(vf);
   }
+  if (grant.mac != before.mac || grant.vlan != before.vlan) keep_addresses_apart();
   return outcome("change VF " + std::to_string(vf));
 }
 

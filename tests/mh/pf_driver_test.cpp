@@ -259,6 +259,32 @@ TEST_F(TrustedPf, InAVlanOfItsOwnAnAddressIsFree) {
   }
 }
 
+TEST_F(TrustedPf, WhatVlansNoLongerKeepApartIsTakenBack) {
+  Grant second = grant(1, 1, 1);
+  const std::uint64_t other = second.mac.bits();
+  const auto low = static_cast<std::uint32_t>(other), high = static_cast<std::uint32_t>(other >> 32);
+  const auto filter = [&] { return rack.nic.registers[pf::kFilters + pf::kFilterVf] >> 31; };
+  trusted.vlan = 7, second.vlan = 8;
+  ASSERT_TRUE(driver->change(0, trusted).has_value());
+  ASSERT_TRUE(driver->quiesce(1).has_value());
+  ASSERT_TRUE(driver->enable(1, second).has_value());
+  negotiate();
+  EXPECT_EQ(set_mac(low, high), vfr::kMessageSetMac | kOk);
+  second.vlan = 7;
+  ASSERT_TRUE(driver->change(1, second).has_value());
+  EXPECT_EQ(rack.nic.mac(0), trusted.mac.bits());
+  EXPECT_EQ(rack.nic.mac(1), other);
+  // The same of an additional address.
+  second.vlan = 8;
+  ASSERT_TRUE(driver->change(1, second).has_value());
+  negotiate();
+  EXPECT_EQ(add_filter(low, high), vfr::kMessageSetMacVlan | kOk);
+  EXPECT_EQ(filter(), 1u);
+  second.vlan = 7;
+  ASSERT_TRUE(driver->change(1, second).has_value());
+  EXPECT_EQ(filter(), 0u);
+}
+
 TEST_F(TrustedPf, FiltersSurviveTheDriver) {
   ASSERT_EQ(add_filter(0x02, 0x88), vfr::kMessageSetMacVlan | kOk);
   auto inventory = take_inventory(host);
