@@ -170,6 +170,7 @@ Frame Engine::with_tag(const Frame& frame) {
   insert_tag(frame, tagged_head_.data());
   tagged.head = ConstBytes(tagged_head_).first(frame.head.size() + offload::kVlanTag);
   tagged.length += offload::kVlanTag;
+  tagged.headers.reset();  // they are elsewhere now
   return tagged;
 }
 

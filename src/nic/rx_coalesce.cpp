@@ -24,8 +24,11 @@ bool verified(std::uint32_t status) {
 }  // namespace
 
 bool RxQueue::gather(const Frame& frame, const Completion& completion, FrameSource& source) {
-  const auto segment =
-      verified(completion.status) ? offload::coalescible(frame.head, frame.length) : std::nullopt;
+  std::optional<offload::Segment> segment;
+  if (verified(completion.status)) {
+    const auto headers = frame.headers ? *frame.headers : offload::parse_frame(frame.head, frame.length);
+    segment = offload::coalescible(headers, frame.head, frame.length);
+  }
   if (segment && run_.segments() != 0 && append(frame, completion, *segment)) return true;
   if (!end_run()) return false;
   const std::uint32_t first = used_;

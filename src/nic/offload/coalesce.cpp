@@ -2,15 +2,15 @@
 
 #include <cstring>
 
-#include "nic/offload/frame.h"
+#include "nic/offload/sum.h"
 
 namespace ladon::nic::offload {
 
 namespace {
 
-constexpr std::size_t kType = 12, kIp = 14;
+constexpr std::size_t kIp = kEthernetHeader;
 // Within the IPv4 and the IPv6 header (RFC 791, RFC 8200).
-constexpr std::size_t kTotalLength = 2, kFragment = 6, kProtocol = 9, kChecksum = 10;
+constexpr std::size_t kTotalLength = 2, kFragment = 6, kChecksum = 10;
 constexpr std::size_t kPayloadLength = 4, kNextHeader = 6;
 constexpr std::size_t kIpv4Header = 20, kIpv6Header = 40;
 // Within the TCP header (RFC 9293, RFC 7323).
@@ -20,47 +20,30 @@ constexpr std::uint32_t kTimestampOption = 0x0101'080A;  // two NOPs, kind 8, 10
 constexpr auto kAck = std::byte{0x10}, kPush = std::byte{0x08};
 constexpr std::uint32_t kLongestIp = 65535;
 
-bool ipv6(ConstBytes head) {
-  return load_be<std::uint16_t>(head.data() + kType) == static_cast<std::uint16_t>(Ethertype::ipv6);
-}
-
-// Where the TCP header is, if it is TCP in a whole, plain IP packet that fills the frame; 0: it is not.
-std::size_t tcp_of(ConstBytes head, std::uint32_t length) {
-  const std::byte* const ip = head.data() + kIp;
-  if (load_be<std::uint16_t>(head.data() + kType) == static_cast<std::uint16_t>(Ethertype::ipv4)) {
-    const bool plain = ip[0] == std::byte{0x45} && ip[kProtocol] == std::byte{6} &&
-                       (load_be<std::uint16_t>(ip + kFragment) & 0x3FFF) == 0;
-    return plain && kIp + load_be<std::uint16_t>(ip + kTotalLength) == length ? kIp + kIpv4Header : 0;
-  }
-  if (!ipv6(head) || head.size() < kIp + kIpv6Header + kTcpHeader) return 0;
-  const bool plain = (ip[0] & std::byte{0xF0}) == std::byte{0x60} && ip[kNextHeader] == std::byte{6};
-  return plain && kIp + kIpv6Header + load_be<std::uint16_t>(ip + kPayloadLength) == length
-             ? kIp + kIpv6Header
-             : 0;
-}
-
 }  // namespace
 
-std::optional<Segment> coalescible(ConstBytes head, std::uint32_t length) {
-  if (head.size() < kIp + kIpv4Header + kTcpHeader) return std::nullopt;
-  const std::size_t at = tcp_of(head, length);
-  if (at == 0) return std::nullopt;
+std::optional<Segment> coalescible(const FrameHeaders& headers, ConstBytes head, std::uint32_t length) {
+  // A whole, plain packet that fills the frame, and carries something.
+  if (headers.transport != Transport::tcp || headers.network_offset != kIp || headers.extended ||
+      headers.network_end != length || headers.payload_offset >= length)
+    return std::nullopt;
+  const std::size_t at = headers.transport_offset, size = headers.payload_offset - at;
   const std::byte* const tcp = head.data() + at;
-  const std::size_t size = std::to_integer<std::size_t>(tcp[kOffset] >> 4) * 4;
   const std::byte flags = tcp[kFlags];
   if ((flags & ~kPush) != kAck || (tcp[kOffset] & std::byte{0x0F}) != std::byte{0} ||
-      load_be<std::uint16_t>(tcp + kUrgent) != 0 || head.size() < at + size || length <= at + size)
+      load_be<std::uint16_t>(tcp + kUrgent) != 0)
     return std::nullopt;
   const bool stamped = size == kTcpHeader + kTimestamps;
   if (size != kTcpHeader && !(stamped && load_be<std::uint32_t>(tcp + kTcpHeader) == kTimestampOption))
     return std::nullopt;
-  return Segment{.header = static_cast<std::uint16_t>(at + size),
-                 .transport = static_cast<std::uint16_t>(at),
-                 .payload = length - static_cast<std::uint32_t>(at + size),
+  return Segment{.header = headers.payload_offset,
+                 .transport = headers.transport_offset,
+                 .payload = length - headers.payload_offset,
                  .sequence = load_be<std::uint32_t>(tcp + kSequence),
                  .acknowledged = load_be<std::uint32_t>(tcp + kAcknowledged),
                  .push = (flags & kPush) != std::byte{0},
-                 .stamped = stamped};
+                 .stamped = stamped,
+                 .ipv6 = headers.network == Network::ipv6};
 }
 
 void Run::begin(ConstBytes head, const Segment& segment) {
@@ -79,7 +62,7 @@ bool Run::same_flow(ConstBytes head) const {
   };
   const std::size_t ports = first_.transport;
   if (!same(0, kIp) || !same(ports, ports + kSequence)) return false;
-  if (ipv6(head)) return same(kIp, kIp + kPayloadLength) && same(kIp + kNextHeader, ports);
+  if (first_.ipv6) return same(kIp, kIp + kPayloadLength) && same(kIp + kNextHeader, ports);
   return same(kIp, kIp + kTotalLength) && same(kIp + kFragment, kIp + kChecksum) &&
          same(kIp + kChecksum + 2, ports);
 }
@@ -107,15 +90,12 @@ void Run::add(ConstBytes head, const Segment& segment) {
 ConstBytes Run::headers() {
   std::byte* const ip = headers_.data() + kIp;
   const auto length = static_cast<std::uint16_t>(first_.header - kIp + payload_);
-  if (ipv6(headers_)) {
+  if (first_.ipv6) {
     store_be(ip + kPayloadLength, static_cast<std::uint16_t>(length - kIpv6Header));
   } else {
     store_be(ip + kTotalLength, length);
     store_be(ip + kChecksum, std::uint16_t{0});
-    std::uint32_t sum = 0;
-    for (std::size_t i = 0; i < kIpv4Header; i += 2) sum += load_be<std::uint16_t>(ip + i);
-    sum = (sum & 0xFFFF) + (sum >> 16);
-    store_be(ip + kChecksum, static_cast<std::uint16_t>(~((sum & 0xFFFF) + (sum >> 16))));
+    store_be(ip + kChecksum, sum_of(ConstBytes(ip, kIpv4Header)).checksum());
   }
   return ConstBytes(headers_).first(first_.header);
 }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "nic/offload/frame.h"
 
 namespace ladon::nic::offload {
 
@@ -16,11 +17,13 @@ namespace ladon::nic::offload {
 struct Segment {
   std::uint16_t header = 0, transport = 0;  // bytes; where the TCP header is
   std::uint32_t payload = 0, sequence = 0, acknowledged = 0;
-  bool push = false, stamped = false;
+  bool push = false, stamped = false, ipv6 = false;
 };
 
-// nullopt: never part of a run. `head` is the first bytes of a frame of `length` bytes without VLAN tag.
-[[nodiscard]] std::optional<Segment> coalescible(ConstBytes head, std::uint32_t length);
+// nullopt: never part of a run. `head` is the first bytes of a frame of `length` bytes, `headers` what was
+// found in it; a frame with a VLAN tag in its place is never one.
+[[nodiscard]] std::optional<Segment> coalescible(const FrameHeaders& headers, ConstBytes head,
+                                                 std::uint32_t length);
 
 class Run {
  public:
