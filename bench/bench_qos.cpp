@@ -22,7 +22,6 @@
 namespace ladon::bench {
 namespace {
 
-namespace qos = qos;
 using std::chrono::nanoseconds;
 
 constexpr std::uint64_t kGigabit = 1'000'000'000;

@@ -26,8 +26,9 @@ int print_answer(const std::optional<Json>& answer, const Common& common) {
   return kOk;
 }
 
-std::optional<Settings> settings_in(const std::vector<std::string>& words, std::string_view command) {
-  Settings settings;
+std::optional<machine::Settings> settings_in(const std::vector<std::string>& words,
+                                             std::string_view command) {
+  machine::Settings settings;
   std::set<std::string, std::less<>> given;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto equals = words[i].find('=');

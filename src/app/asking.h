@@ -3,11 +3,11 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "app/commands.h"
 #include "console/client.h"
+#include "machine/vf_settings.h"
 
 namespace ladon::app {
 
@@ -18,9 +18,8 @@ namespace ladon::app {
 // words, a socket that is not there one of the path.
 [[nodiscard]] int print_answer(const std::optional<console::Json>& answer, const Common& common);
 
-using Settings = std::vector<std::pair<std::string, std::string>>;
 // What is written as "KEY VALUE" or "KEY=VALUE"; nothing after the mistake was printed.
-[[nodiscard]] std::optional<Settings> settings_in(const std::vector<std::string>& words,
-                                                  std::string_view command);
+[[nodiscard]] std::optional<machine::Settings> settings_in(const std::vector<std::string>& words,
+                                                           std::string_view command);
 
 }  // namespace ladon::app

@@ -13,9 +13,7 @@ int para_show(const ParaOptions& options, const Common& common) {
 int para_set(const ParaOptions& options, const Common& common) {
   const auto settings = settings_in(options.settings, "para set");
   if (!settings) return kBadInput;
-  Json fields = Json::object();
-  for (const auto& [key, value] : *settings) fields[key] = value;
-  const Json request{{"verb", "para_set"}, {"guest", options.guest}, {"fields", fields}};
+  const Json request{{"verb", "para_set"}, {"guest", options.guest}, {"settings", *settings}};
   return print_answer(ask(options.live, request, common), common);
 }
 

@@ -141,13 +141,7 @@ std::expected<Json, std::string> para_set(machine::Runner& runner, const Json& a
   if (found == nullptr)
     return std::unexpected(
         fmt::format("\"{}\" is no guest that shares a function; ladon para show lists them", guest));
-  std::vector<std::pair<std::string, std::string>> fields;
-  const Json given = arguments.value("fields", Json::object());
-  for (const auto& [name, value] : given.items()) {
-    if (!value.is_string()) return std::unexpected(fmt::format("{}: write its value as text", name));
-    fields.emplace_back(name, value.get<std::string>());
-  }
-  const auto limits = machine::changed(found->limits, fields);
+  const auto limits = machine::changed(found->limits, machine::settings_in(arguments));
   if (!limits)
     return std::unexpected(
         fmt::format("{}: {}; {}", limits.error().field, limits.error().message, limits.error().mend));

@@ -13,8 +13,8 @@ namespace ladon::app {
 [[nodiscard]] console::Json to_json(const std::vector<machine::SharedFunctionReport>& functions);
 [[nodiscard]] std::string to_text(const std::vector<machine::SharedFunctionReport>& functions);
 
-// Verbs of the control socket. para_show: `text` (for a person, instead). para_set: `guest`, and `fields`, an
-// object of field names and text.
+// Verbs of the control socket. para_show: `text` (for a person, instead). para_set: `guest`, and `settings`,
+// pairs of field and text.
 [[nodiscard]] std::expected<console::Json, std::string> para_show(machine::Runner& runner,
                                                                   const console::Json& arguments);
 [[nodiscard]] std::expected<console::Json, std::string> para_set(machine::Runner& runner,

@@ -9,9 +9,7 @@ using console::Json;
 int set_vf(const VfOptions& options, const Common& common) {
   const auto settings = settings_in(options.settings, "vf set");
   if (!settings) return kBadInput;
-  Json pairs = Json::array();
-  for (const auto& [key, value] : *settings) pairs.push_back({key, value});
-  const Json request{{"verb", "vf_set"}, {"nic", options.nic}, {"vf", options.vf}, {"settings", pairs}};
+  const Json request{{"verb", "vf_set"}, {"nic", options.nic}, {"vf", options.vf}, {"settings", *settings}};
   return print_answer(ask(options.live, request, common), common);
 }
 

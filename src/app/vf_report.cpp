@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <string_view>
 
 #include "base/table.h"
@@ -50,8 +49,6 @@ json level_report(const json& level) {
   return report;
 }
 
-constexpr std::array<std::string_view, 3> kOnFault{"log", "reset", "quarantine"};  // as mh::OnFault
-
 json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf& device) {
   const auto host = granted.at("host").get<std::size_t>();
   return {{"vf", granted.at("vf")},
@@ -64,7 +61,7 @@ json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf&
           {"backpressure", granted.at("backpressure")},
           {"coalesce", granted.value("coalesce", false)},
           {"coalesced_frames", device.coalesced},
-          {"on_fault", kOnFault.at(granted.at("on_fault").get<std::size_t>())},
+          {"on_fault", granted.at("on_fault")},
           {"state", granted.at("state")},
           {"link", device.link_up ? "up" : "down"},
           {"level", level_report(granted.at("level"))},

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
 
 #include "app/vf_report.h"
 #include "base/table.h"
@@ -35,34 +33,12 @@ Answer for_management(const machine::Runner& runner, const Json& arguments) {
   return request;
 }
 
-// A function that guests share is driven by their host's software, which needs it as it is; and an address
-// that one of them has is taken, though no function has it for its own.
-std::optional<std::string> disturbs_sharers(machine::Runner& runner, const Json& arguments) {
-  constexpr std::array<std::string_view, 8> kKept{"mac",   "vlan",   "spoof_check", "spoofchk",
-                                                  "trust", "memory", "coalesce",    "memory_lendable"};
-  const auto nic = arguments.at("nic").get<std::string>();
-  for (const auto& function : runner.shared_functions()) {
-    if (function.nic != nic) continue;
-    const bool this_one = function.vf == arguments.at("vf").get<std::uint16_t>();
-    for (const Json& setting : arguments.at("settings")) {
-      const auto key = setting.at(0).get<std::string>();
-      if (this_one && std::ranges::find(kKept, key) != kKept.end())
-        return fmt::format(
-            "{}: VF {} of {} is shared by guests of {}, whose software needs it as it is; only its "
-            "rates, weights and priorities can be changed",
-            printable(key), function.vf, nic, function.host);
-      const auto mac = key == "mac" ? parse_mac(setting.at(1).get<std::string>()) : std::nullopt;
-      for (const auto& guest : function.guests)
-        if (mac == guest.mac) return fmt::format("mac: {} is the address of {}", to_string(*mac), guest.name);
-    }
-  }
-  return std::nullopt;
-}
-
 Answer change(machine::Runner& runner, const Json& arguments) {
   const auto request = for_management(runner, arguments);
   if (request && arguments.contains("settings"))
-    if (auto why = disturbs_sharers(runner, arguments)) return std::unexpected(std::move(*why));
+    if (auto why = machine::disturbs_sharers(runner.shared_functions(), arguments.at("nic"),
+                                             request->at("vf"), machine::settings_in(arguments)))
+      return std::unexpected(std::move(*why));
   if (!request) return request;
   return runner.ask_management(*request);
 }

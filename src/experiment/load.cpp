@@ -60,7 +60,9 @@ Served served(const Demand& demand, const lab::HttperfResult& result, const VmCo
               const VmCounters& after) {
   // Requests are given up a timeout after they were made: in the first of a run there are none.
   const double counting = result.seconds - demand.timeout_seconds;
-  const double refused = counting > 0 ? static_cast<double>(result.errors) / counting : 0;
+  // What the client itself was short of was never asked.
+  const std::uint64_t given_up = result.timeouts + result.refused + result.reset;
+  const double refused = counting > 0 ? static_cast<double>(given_up) / counting : 0;
   const auto rate = [&](std::uint64_t from, std::uint64_t to) {
     return static_cast<double>(to - from) / result.seconds;
   };

@@ -10,7 +10,7 @@
 namespace ladon::experiment {
 namespace {
 
-// The value of the first line of /proc/cpuinfo that begins with `key`.
+// What /proc/cpuinfo calls the first of them.
 std::string processor() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)

@@ -17,9 +17,9 @@ Plan Plan::quick() {
 }
 
 double capacity_for(double unlimited) {
-  // Parts of 900 at which the limits are whole numbers, or nearly.
   // So that the device is what is short, and not the processors that all share.
   constexpr double kTimesOver = 3;
+  // Parts of 900 at which the limits are whole numbers, or nearly.
   constexpr std::array kRound = {900.0, 720.0, 540.0, 360.0, 270.0, 180.0, 90.0, 45.0};
   for (const double capacity : kRound)
     if (kTimesOver * capacity <= unlimited) return capacity;

@@ -7,28 +7,17 @@ namespace {
 
 constexpr Duration kBoot = std::chrono::seconds(120), kCommand = std::chrono::seconds(20);
 
-// The command of a guest without a NIC, with a virtio-net device added.
-std::vector<std::string> virtio_command(const lab::Assets& assets, const lab::GuestSpec& guest,
-                                        const VirtioGuestSpec& spec) {
-  auto command = lab::qemu_command(assets, guest);
-  for (std::size_t i = 0; i + 1 < command.size(); ++i)
-    if (command[i] == "-append") command[i + 1] += " ladon.driver=virtio_net";
-  command.insert(command.end(),
-                 {"-chardev", fmt::format("socket,id=net,path={},reconnect-ms=200", spec.socket), "-netdev",
-                  "vhost-user,id=net,chardev=net", "-device",
-                  fmt::format("virtio-net-pci,netdev=net,romfile=,mac={}", to_string(spec.mac))});
-  return command;
-}
-
 }  // namespace
 
 std::expected<WebGuest, std::string> start_virtio_guest(const lab::Assets& assets,
                                                         const VirtioGuestSpec& spec) {
   const lab::GuestSpec guest{.name = spec.name,
+                             .vhost_socket = spec.socket,
+                             .vhost_mac = to_string(spec.mac),
                              .control_socket = fmt::format("{}/{}.control", spec.directory, spec.name),
                              .console_log = fmt::format("{}/{}.console.log", spec.logs, spec.name),
                              .address = spec.address + kPrefix};
-  auto qemu = Process::start({.command = virtio_command(assets, guest, spec),
+  auto qemu = Process::start({.command = lab::qemu_command(assets, guest),
                               .output = fmt::format("{}/{}.qemu.log", spec.logs, spec.name)});
   if (!qemu) return std::unexpected(qemu.error());
   auto shell = lab::GuestShell::connect(guest.control_socket, kBoot);

@@ -48,7 +48,8 @@ class Live {
   void interrupt(const fabric::InterruptTarget& target) { interrupts_(target); }
   // Sees every access that is recorded as refused.
   void set_refusal_sink(RefusalSink sink) { refused_ = std::move(sink); }
-  // Sees every access from now on: nothing is remembered then, each is followed anew. May be empty.
+  // Sees every access: nothing is remembered then, each is followed anew. Set before anything runs. May be
+  // empty.
   using Watcher = std::move_only_function<void(const fabric::Tables&, const pcie::Transaction&,
                                                const fabric::Resolution&)>;
   void set_watcher(Watcher watcher) { watcher_ = std::move(watcher); }

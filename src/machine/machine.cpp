@@ -19,7 +19,12 @@ Machine::Machine(const Rack& rack, const MachineOptions& options, const Clock& c
       loop_(clock),
       engine_(quiescence_.add_reader()) {}
 
-Machine::~Machine() = default;
+Machine::~Machine() {
+  if (!capture_) return;
+  if (!capture_->flush()) log_.warning("{}: not all could be written", rack_.capture.file);
+  if (capture_->left_out() != 0)
+    log_.warning("{}: {} packets were left out beyond its limit", rack_.capture.file, capture_->left_out());
+}
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::build(const Rack& rack,
                                                                     std::vector<NicWire> wires,
@@ -136,10 +141,13 @@ std::expected<void, std::string> Machine::add_software() {
     for (const GuestSpec& guest : host.guests)
       if (guest.shared)
         shared_guests_.push_back({&host, &guest, pcie::Domain{static_cast<std::uint16_t>(d)},
-                                  fmt::format("{}/{}.vhost", options_.directory, guest.name)});
+                                  vhost_socket(options_.directory, guest)});
   }
-  for (const auto& software : software_)
-    if (software) software->run();
+  for (const auto& software : software_) {
+    if (!software) continue;
+    running_software_.push_back(software.get());
+    software->run();
+  }
   return {};
 }
 
@@ -190,8 +198,7 @@ void Machine::run_tasks() {
 bool Machine::work() {
   bool more = false;
   for (std::size_t i = 0; i < nics(); ++i) more |= nic(i).poll(kNicBudget);
-  for (const auto& software : software_)
-    if (software) more |= software->serve();
+  for (HostSoftware* const software : running_software_) more |= software->serve();
   more |= live().run_peer_writes();
   fabric().refresh();
   hardware_->flush_due();

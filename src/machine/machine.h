@@ -152,6 +152,7 @@ class Machine final {
   std::mutex tasks_mutex_;
   std::vector<std::move_only_function<void()>> tasks_;
   std::atomic<bool> stopped_{false};
+  std::vector<HostSoftware*> running_software_;          // those that are there
   std::vector<std::unique_ptr<HostSoftware>> software_;  // by domain; ends before all that it uses
 };
 

@@ -29,13 +29,6 @@ std::string nobodys(mh::VfId vf) {
   return fmt::format("VF {} of NIC {} belongs to no guest", vf.vf, vf.nic);
 }
 
-VfSettings settings_in(const Json& arguments) {
-  VfSettings settings;
-  for (const Json& setting : arguments.at("settings"))
-    settings.emplace_back(setting.at(0).get<std::string>(), setting.at(1).get<std::string>());
-  return settings;
-}
-
 // Judged last, so that what is short is named for this VF and reckoned beside all others.
 mh::Intent judged_last(mh::Intent intent, std::size_t grant) {
   const auto at = intent.grants.begin() + static_cast<std::ptrdiff_t>(grant);
@@ -78,6 +71,7 @@ Answer show(const mh::Service& service) {
   Json vfs = Json::array();
   for (const mh::Grant& grant : service.intent().grants) {
     Json vf = mh::json_of(grant);
+    vf["on_fault"] = name(grant.on_fault);
     vf["state"] = state_of(service, grant);
     vf["level"] = mh::json_of(grant.level);
     vfs.push_back(std::move(vf));

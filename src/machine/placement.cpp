@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ch/host_part.h"
+#include "mh/plan.h"
 #include "mh/promises.h"
 #include "para/address_table.h"
 #include "spec/ixgbevf.h"
@@ -16,8 +17,6 @@
 
 namespace ladon::machine {
 namespace {
-
-constexpr std::size_t kWindowsPerVf = 2;  // mh/plan.h
 
 bool guaranteed(const GuestSpec& guest) {
   return guest.network->guaranteed();
@@ -137,9 +136,9 @@ class Placer {
     if (found == shared_.end()) {
       const auto vf = take_function(at);
       if (!vf) return;
-      found = shared_.emplace(pair_of(at), SharedFunction{at.host, nic, *vf, own_mac(nic, *vf), 0}).first;
+      found = shared_.emplace(pair_of(at), PlacedFunction{at.host, nic, *vf, own_mac(nic, *vf), 0}).first;
     }
-    SharedFunction& function = found->second;
+    PlacedFunction& function = found->second;
     if (function.guests == para::kMaxGuests)
       return refuse(at, Short::ports, para::kMaxGuests + 1, para::kMaxGuests);
     if (!filters_suffice(nic, function.guests + 1))
@@ -237,7 +236,7 @@ class Placer {
   const Rack& rack_;
   std::vector<std::set<std::uint16_t>> free_;  // by NIC
   std::vector<std::size_t> filters_, slots_;   // left: by NIC, by host
-  std::map<Pair, SharedFunction> shared_;
+  std::map<Pair, PlacedFunction> shared_;
   std::set<std::uint64_t> macs_;  // taken
   Placement made_;
 };
@@ -252,7 +251,7 @@ std::size_t slots_of(const HostSpec& host) {
   constexpr std::uint64_t kRegisters = spec::ixgbevf::kBarSize + spec::ixgbevf::kMsixBarSize;
   if (host.role == HostRole::management) return ch::HostPart::kMaxSlots;
   return std::min({std::size_t{ch::HostPart::kMaxSlots}, std::size_t{host.ntb.lut},
-                   host.ntb.windows / kWindowsPerVf,
+                   std::size_t{host.ntb.windows} / mh::kWindowsPerSlot,
                    static_cast<std::size_t>(host.ntb.register_window / kRegisters)});
 }
 

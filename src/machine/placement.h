@@ -41,12 +41,12 @@ struct PlacedNetwork {
 };
 
 // One a host and NIC that some of the host's guests share; the host's software drives it.
-struct SharedFunction {
+struct PlacedFunction {
   std::size_t host = 0, nic = 0;
   std::uint16_t vf = 0;
   MacAddress mac;
   std::size_t guests = 0;
-  bool operator==(const SharedFunction&) const = default;
+  bool operator==(const PlacedFunction&) const = default;
 };
 
 enum class Short : std::uint8_t {
@@ -67,13 +67,13 @@ struct Shortage {
   std::uint64_t needed = 0, there = 0;
   bool operator==(const Shortage&) const = default;
 };
-// "no function of nic0 is left for vm-c of ch1: 3 are needed and 2 are there".
+// "no function of nic0 is left for vm-c of ch1: all 2 are taken".
 [[nodiscard]] std::string describe(const Rack& rack, const Shortage& shortage);
 [[nodiscard]] std::string mend(const Rack& rack, const Shortage& shortage);
 
 struct Placement {
   std::vector<PlacedNetwork> guests;   // in the order of the file
-  std::vector<SharedFunction> shared;  // by host, then NIC
+  std::vector<PlacedFunction> shared;  // by host, then NIC
   struct NicLeft {
     std::size_t functions = 0, filters = 0;
     // Not promised to anybody: bits a second, bytes.

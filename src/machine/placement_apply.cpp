@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "machine/placement.h"
+#include "mh/plan.h"
 
 namespace ladon::machine {
 namespace {
@@ -68,7 +69,7 @@ std::string mend(const Rack& rack, const Shortage& shortage) {
       return host.role == HostRole::management
                  ? "write path: shared for some of its guests"
                  : fmt::format("write ntb: {{lut: {}, windows: {}}} or more, or path: shared for some guests",
-                               shortage.needed, 2 * shortage.needed);
+                               shortage.needed, mh::kWindowsPerSlot * shortage.needed);
     case Short::filters:
     case Short::ports:
       return "let some of these guests use another NIC";
@@ -101,7 +102,7 @@ void apply(Rack& rack, const Placement& placement) {
     vf.level = wish.level;
   }
   for (HostSpec& host : rack.hosts) host.software.clear();
-  for (const SharedFunction& function : placement.shared) {
+  for (const PlacedFunction& function : placement.shared) {
     HostSpec& host = rack.hosts[function.host];
     GuestSpec& software = host.software.emplace_back();
     // No guest's name has a blank.

@@ -34,6 +34,8 @@ void PostedRegisters::write32(std::uint32_t offset, std::uint32_t value) {
 }
 
 bool PostedRegisters::serve() {
+  // Most turns find nothing; what is posted just now has woken the engine for another.
+  if (!asked_.load(std::memory_order_relaxed)) return false;
   // Before looking: what is posted from now on wakes the engine again.
   if (!asked_.exchange(false, std::memory_order_acq_rel)) return false;
   std::uint32_t at = done_.load(std::memory_order_relaxed);

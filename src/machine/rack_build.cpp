@@ -23,12 +23,6 @@ Range<BusAddr> range(std::uint64_t first, std::uint64_t end) {
   return Range<BusAddr>::between(BusAddr(first), BusAddr(end - 1)).value();
 }
 
-mh::OnFault on_fault(OnFault policy) {
-  return static_cast<mh::OnFault>(policy);
-}
-static_assert(static_cast<int>(OnFault::quarantine) == static_cast<int>(mh::OnFault::quarantine) &&
-              static_cast<int>(OnFault::log) == static_cast<int>(mh::OnFault::log));
-
 }  // namespace
 
 fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoint*>& devices) {
@@ -113,6 +107,10 @@ std::vector<PlacedGuest> placed_guests(const Rack& rack) {
   return placed;
 }
 
+std::string vhost_socket(const std::string& directory, const GuestSpec& guest) {
+  return directory + "/" + guest.name + ".vhost";
+}
+
 mh::Intent intent_of(const Rack& rack) {
   mh::Intent intent;
   for (std::size_t domain = 1; domain < rack.hosts.size(); ++domain) {
@@ -142,7 +140,7 @@ mh::Intent intent_of(const Rack& rack) {
                              .disabled = guest->vf->state == LinkState::off,
                              .backpressure = guest->vf->backpressure,
                              .coalesce = guest->vf->coalesce,
-                             .on_fault = on_fault(guest->vf->on_fault),
+                             .on_fault = guest->vf->on_fault,
                              .level = guest->vf->level});
   }
   for (const NicSpec& nic : rack.nics) intent.capacities.push_back({nic.rx_capacity, nic.tx_capacity});

@@ -34,6 +34,8 @@ struct PlacedGuest {
 };
 // The host's software comes after all guests of its host.
 [[nodiscard]] std::vector<PlacedGuest> placed_guests(const Rack& rack);
+// Where the host of a guest that shares a function listens for its QEMU.
+[[nodiscard]] std::string vhost_socket(const std::string& directory, const GuestSpec& guest);
 [[nodiscard]] mh::Intent intent_of(const Rack& rack);
 
 }  // namespace ladon::machine

@@ -31,7 +31,6 @@ class RackCapture {
               const fabric::Resolution& way);
 
   bool flush() { return file_.flush(); }
-  [[nodiscard]] std::uint64_t packets() const { return file_.packets(); }
   [[nodiscard]] std::uint64_t left_out() const { return file_.left_out(); }
 
  private:

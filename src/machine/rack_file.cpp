@@ -179,18 +179,6 @@ std::string_view name(NicDevice device) {
   return device == NicDevice::x550 ? "x550" : "82599";
 }
 
-std::string_view name(OnFault on_fault) {
-  switch (on_fault) {
-    case OnFault::log:
-      return "log";
-    case OnFault::reset:
-      return "reset";
-    case OnFault::quarantine:
-      return "quarantine";
-  }
-  return "?";
-}
-
 bool NetworkSpec::guaranteed() const {
   const auto promised = [](const mh::RateRange& range) { return range.guaranteed != 0; };
   return promised(level.receive) || promised(level.transmit) || promised(level.receive_packets) ||

@@ -15,7 +15,7 @@
 #include "base/address.h"
 #include "base/ipv4.h"
 #include "base/mac.h"
-#include "mh/service_level.h"
+#include "mh/intent.h"
 #include "pcie/transaction.h"
 
 namespace ladon::machine {
@@ -63,10 +63,15 @@ struct NicSpec {
   WireSpec wire;
 };
 
-// What the management software does when a VF violates something.
-enum class OnFault : std::uint8_t { log, reset, quarantine };
+using mh::OnFault;
 // Of a VF's link, as `ip link` has it. on: up without a carrier too, so that VFs reach one another.
 enum class LinkState : std::uint8_t { automatic, on, off };
+
+// Where a section stands in the file, and what it is called there.
+struct Written {
+  std::size_t line = 0, column = 0;
+  std::string field = {};
+};
 
 struct VfSpec {
   std::size_t nic = 0;  // index in Rack::nics
@@ -78,6 +83,7 @@ struct VfSpec {
   OnFault on_fault = OnFault::log;
   mh::ServiceLevel level;
   std::string pcap;  // file for this VF's frames; empty: none
+  Written written = {};
 };
 
 // How a guest reaches its NIC: by a function of its own, or by one that its host's software shares among
@@ -91,8 +97,7 @@ struct NetworkSpec {
   std::optional<MacAddress> mac;      // nullopt: made when it is placed
   std::optional<std::uint16_t> vlan;  // 1..4094
   mh::ServiceLevel level;
-  std::size_t line = 0, column = 0;  // where the section stands, and
-  std::string field = {};            // what it is called there
+  Written written = {};
   // Something is promised: only a function of its own can keep it.
   [[nodiscard]] bool guaranteed() const;
 };
@@ -204,7 +209,6 @@ inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 [[nodiscard]] std::string_view name(pcie::AccessSet access);  // "read", "write", "read/write"
 [[nodiscard]] std::string_view name(WireKind kind);
 [[nodiscard]] std::string_view name(NicDevice device);
-[[nodiscard]] std::string_view name(OnFault on_fault);
 [[nodiscard]] std::string_view name(NetworkPath path);
 [[nodiscard]] std::string_view name(LinkState state);  // "auto", "enable", "disable"
 [[nodiscard]] std::string_view name(HostRole role);

@@ -8,6 +8,7 @@
 #include "machine/placement.h"
 #include "machine/rack_levels.h"
 #include "machine/rack_sections.h"
+#include "mh/plan.h"
 
 namespace ladon::machine {
 namespace {
@@ -18,13 +19,12 @@ constexpr std::uint64_t kHostReserve = 64 * kMiB;    // of a virtualized host, f
 constexpr std::uint64_t kMaxHostMemory = 60 * kGiB;  // from 4 GiB to the stride of the global addresses
 constexpr std::uint64_t kGuestFirst = 4 * kGiB, kGuestEnd = 64 * kGiB;
 constexpr std::uint64_t kMaxVcpus = 64, kMinMtu = 68, kMaxMtu = 9710;
-constexpr std::uint64_t kMaxLut = 512, kMaxWindows = 128, kWindowsPerVf = 2;  // spec/ntb.h; mh/plan.h
+constexpr std::uint64_t kMaxLut = 512, kMaxWindows = 128;  // spec/ntb.h
 constexpr std::array kRoles = {HostRole::management, HostRole::compute};
 constexpr std::array kKinds = {HostKind::virtualized, HostKind::bare};
 constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
 constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
 constexpr std::array kStates = {LinkState::automatic, LinkState::on, LinkState::off};
-constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarantine};
 
 void read_ntb(RackContext& context, const Field& field, NtbSpec& ntb) {
   Section section(context.errors, field);
@@ -89,9 +89,10 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   section.read_switch("trust", vf.trust);
   section.read_switch("backpressure", vf.backpressure);
   section.read_switch("coalesce", vf.coalesce);
-  section.read_choice<OnFault>("on_fault", vf.on_fault, kOnFaults);
+  section.read_choice<OnFault>("on_fault", vf.on_fault, mh::kOnFaults);
   section.read_choice<LinkState>("state", vf.state, kStates);
   vf.level = read_level(section);
+  vf.written = written_at(field);
   if (nic.has_value()) context.promised.push_back({vf.nic, field, vf.level});
   section.read_file("pcap", vf.pcap);
   if (const auto pcap = section.find("pcap"); pcap && !vf.pcap.empty())
@@ -154,9 +155,9 @@ void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
   if (vfs > host.ntb.lut)
     complain("lut", fmt::format("{} entries are too few for the host's {} VFs", host.ntb.lut, vfs),
              fmt::format("write {} or more, or give the host fewer VFs", vfs));
-  if (vfs * kWindowsPerVf > host.ntb.windows)
+  if (vfs * mh::kWindowsPerSlot > host.ntb.windows)
     complain("windows", fmt::format("{} windows are too few for the host's {} VFs", host.ntb.windows, vfs),
-             fmt::format("write {} or more, or give the host fewer VFs", vfs * kWindowsPerVf));
+             fmt::format("write {} or more, or give the host fewer VFs", vfs * mh::kWindowsPerSlot));
   for (const auto& guest : host.guests)
     if (host.mode == Mode::mriov_plus && (guest.vf || guest.network) &&
         address_span(guest) > host.ntb.dma_window)

@@ -47,17 +47,17 @@ std::optional<NetworkSpec> read_network(RackContext& context, const Field& field
   // What only a function of its own can keep is a wish for one.
   if (network.path == NetworkPath::any && (host.kind == HostKind::bare || !only_limits(network.level)))
     network.path = NetworkPath::own;
-  network.line = field.node->place.line;
-  network.column = field.node->place.column;
-  network.field = field.path;
+  network.written = written_at(field);
   return nic ? std::optional(network) : std::nullopt;
 }
 
 void place_guests(RackErrors& errors, Rack& rack) {
   const Placement placement = place(rack);
   for (const Shortage& shortage : placement.shortages) {
-    const NetworkSpec& network = *rack.hosts[shortage.host].guests[shortage.guest].network;
-    errors.add({network.line, network.column}, network.field, describe(rack, shortage), mend(rack, shortage));
+    // Guests that name their function are promised things, too.
+    const GuestSpec& guest = rack.hosts[shortage.host].guests[shortage.guest];
+    const Written& at = guest.network ? guest.network->written : guest.vf->written;
+    errors.add({at.line, at.column}, at.field, describe(rack, shortage), mend(rack, shortage));
   }
   if (placement.shortages.empty()) apply(rack, placement);
 }

@@ -10,7 +10,6 @@ namespace ladon::machine {
 namespace {
 
 constexpr std::uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
-constexpr std::uint64_t kLeastShare = 12 * kKiB;  // of packet memory: the largest frame, in pages
 constexpr std::uint64_t kMaxVfs = 63, kMinMtu = 68, kMaxMtu = 9710;  // of the NIC; of IPv4 and of the X550
 constexpr std::array kWireKinds = {WireKind::none, WireKind::tap, WireKind::peer, WireKind::link};
 constexpr std::array kDevices = {NicDevice::x550, NicDevice::i82599};
@@ -92,10 +91,11 @@ NicSpec read_nic(RackContext& context, const Field& field) {
   section.read_integer("vfs", nic.vfs, 1, kMaxVfs);
   section.read_choice<NicDevice>("device", nic.device, kDevices);
   section.read_size("packet_memory", nic.packet_memory, 64 * kKiB, kGiB, 4 * kKiB);
-  if (const auto memory = section.find("packet_memory"); memory && nic.packet_memory / nic.vfs < kLeastShare)
+  if (const auto memory = section.find("packet_memory");
+      memory && nic.packet_memory / nic.vfs < mh::kLeastShare)
     context.errors.add(memory->node->place, memory->path,
                        fmt::format("not a frame's for each of {} VFs", nic.vfs),
-                       fmt::format("write {} KiB or more", nic.vfs * kLeastShare / kKiB));
+                       fmt::format("write {} KiB or more", nic.vfs * mh::kLeastShare / kKiB));
   nic.rx_capacity = read_capacity(section, "rx_capacity");
   nic.tx_capacity = read_capacity(section, "tx_capacity");
   section.read_integer("segment", nic.segment, 0, kMaxSegments - 1);

@@ -46,6 +46,9 @@ void check_segments(RackContext& context, const std::vector<NicSpec>& nics,
                     const std::vector<Field>& host_fields);
 // Over all VFs of each NIC: whether the NIC has what they are promised.
 void check_levels(RackContext& context, const std::vector<NicSpec>& nics);
+[[nodiscard]] inline Written written_at(const Field& field) {
+  return {field.node->place.line, field.node->place.column, field.path};
+}
 // `nics` are those of the file, already read.
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,

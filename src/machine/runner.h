@@ -37,8 +37,8 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Until every guest's slot has its VF: ten seconds, and the more the more guests there are. The error is a
-  // sentence.
+  // Until every guest's slot has its VF: ten seconds, and a tenth more for each guest with a function of its
+  // own. The error is a sentence.
   [[nodiscard]] std::expected<void, std::string> wait_assigned();
   // Starts the management host's program again if it has ended; to be called now and then.
   [[nodiscard]] std::expected<void, std::string> keep_managed();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "machine/rack_build.h"
 #include "machine/synthetic_guest.h"
 #include "spec/ixgbevf.h"
 
@@ -76,7 +77,7 @@ std::expected<std::unique_ptr<SharedFunction>, std::string> SharedFunction::make
   std::unique_ptr<SharedFunction> made(new SharedFunction(
       std::move(options), std::move(slot), std::move(*memory), std::move(*interrupt), loop, clock, log));
   if (auto done = made->attach(*fd, place); !done) return std::unexpected(done.error());
-  if (auto done = made->add_guests(loop); !done) return std::unexpected(done.error());
+  if (auto done = made->add_guests(); !done) return std::unexpected(done.error());
   return made;
 }
 
@@ -97,7 +98,7 @@ std::expected<void, std::string> SharedFunction::attach(const FileDescriptor& me
   return {};
 }
 
-std::expected<void, std::string> SharedFunction::add_guests(EventLoop& loop) {
+std::expected<void, std::string> SharedFunction::add_guests() {
   guests_.reserve(options_.guests.size());
   for (const GuestSpec* spec : options_.guests) {
     Guest& guest = guests_.emplace_back();
@@ -106,8 +107,7 @@ std::expected<void, std::string> SharedFunction::add_guests(EventLoop& loop) {
     auto port = mux_.attach({.mac = spec->shared->mac, .vlan = vlan, .limits = {}});
     if (!port) return std::unexpected(fmt::format("{}: {}", spec->name, name(port.error())));
     guest.port = *port;
-    auto link = para::VhostGuest::listen(fmt::format("{}/{}.vhost", options_.directory, spec->name), loop,
-                                         *guest.port, {});
+    auto link = para::VhostGuest::listen(vhost_socket(options_.directory, *spec), loop_, *guest.port, {});
     if (!link) return std::unexpected(fmt::format("{}: {}", spec->name, link.error()));
     guest.link = std::move(*link);
     apply(guest, shared_limits(spec->shared->level));

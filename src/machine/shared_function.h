@@ -79,7 +79,7 @@ class SharedFunction {
   SharedFunction(Options options, std::shared_ptr<ch::VfSlot> slot, MemoryFile memory, EventFd interrupt,
                  EventLoop& loop, const Clock& clock, const Log& log);
   [[nodiscard]] std::expected<void, std::string> attach(const FileDescriptor& memory, ch::VfSlot& slot);
-  [[nodiscard]] std::expected<void, std::string> add_guests(EventLoop& loop);
+  [[nodiscard]] std::expected<void, std::string> add_guests();
   void apply(Guest& guest, const SharedLimits& limits);
   void start();
   void check();

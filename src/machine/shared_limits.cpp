@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/table.h"
 #include "machine/rack_levels.h"
 #include "machine/shared_port.h"
 
@@ -35,8 +36,7 @@ bool only_limits(const mh::ServiceLevel& level) {
   return rest == mh::ServiceLevel{};
 }
 
-std::expected<SharedLimits, mh::LevelMistake> changed(
-    const SharedLimits& limits, const std::vector<std::pair<std::string, std::string>>& fields) {
+std::expected<SharedLimits, mh::LevelMistake> changed(const SharedLimits& limits, const Settings& fields) {
   mh::ServiceLevel level = level_of(limits);
   LevelReader reader(level);
   for (const auto& [name, text] : fields) {
@@ -58,6 +58,26 @@ std::expected<SharedLimits, mh::LevelMistake> changed(
   if (level.receive.most == 0) level.receive.burst = 0;
   if (const auto mistake = reader.check()) return std::unexpected(*mistake);
   return shared_limits(level);
+}
+
+std::optional<std::string> disturbs_sharers(const std::vector<SharedFunctionReport>& functions,
+                                            const std::string& nic, std::uint16_t vf,
+                                            const Settings& settings) {
+  for (const SharedFunctionReport& function : functions) {
+    if (function.nic != nic) continue;
+    for (const auto& [field, text] : settings) {
+      const bool may_change = LevelReader::is_field(field) && !field.starts_with("memory");
+      if (function.vf == vf && !may_change)
+        return fmt::format(
+            "{}: VF {} of {} is shared by guests of {}, whose software needs it as it is; only its "
+            "rates, weights and priorities can be changed",
+            printable(field), vf, nic, function.host);
+      const auto mac = field == "mac" ? parse_mac(text) : std::nullopt;
+      for (const SharedGuestReport& guest : function.guests)
+        if (mac == guest.mac) return fmt::format("mac: {} is the address of {}", text, guest.name);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace ladon::machine

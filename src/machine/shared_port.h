@@ -6,10 +6,10 @@
 #include <expected>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/mac.h"
+#include "machine/vf_settings.h"
 #include "mh/service_level.h"
 #include "para/drop.h"
 #include "para/meter_policer.h"
@@ -30,8 +30,15 @@ struct SharedLimits {
 [[nodiscard]] bool only_limits(const mh::ServiceLevel& level);
 // The same limits but for the fields given, which are those of a rack file as text: rx_max, rx_burst, tx_max
 // or max_tx_rate, tx_burst. A mistake names the field and says what may be written.
-[[nodiscard]] std::expected<SharedLimits, mh::LevelMistake> changed(
-    const SharedLimits& limits, const std::vector<std::pair<std::string, std::string>>& fields);
+[[nodiscard]] std::expected<SharedLimits, mh::LevelMistake> changed(const SharedLimits& limits,
+                                                                    const Settings& fields);
+
+struct SharedFunctionReport;
+// Why these settings of a VF may not be: the VF is one that guests share, and its host's software needs it as
+// it is but for its rates and turns; or the address is one that a guest has who shares. nullopt: they may.
+[[nodiscard]] std::optional<std::string> disturbs_sharers(const std::vector<SharedFunctionReport>& functions,
+                                                          const std::string& nic, std::uint16_t vf,
+                                                          const Settings& settings);
 
 struct SharedGuestReport {
   std::string name;

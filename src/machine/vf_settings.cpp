@@ -55,11 +55,11 @@ Mistake set_state(std::string_view field, std::string_view text, Grant& grant) {
 }
 
 Mistake set_on_fault(std::string_view field, std::string_view text, Grant& grant) {
-  constexpr std::array<std::string_view, 3> kNames{"log", "reset", "quarantine"};  // as mh::OnFault
-  const auto* const found = std::ranges::find(kNames, text);
-  if (found == kNames.end())
+  const auto* const found =
+      std::ranges::find(mh::kOnFaults, text, [](mh::OnFault policy) { return name(policy); });
+  if (found == mh::kOnFaults.end())
     return wrong(field, text, "is not known here", "write one of: log, reset, quarantine");
-  grant.on_fault = static_cast<mh::OnFault>(found - kNames.begin());
+  grant.on_fault = *found;
   return {};
 }
 
@@ -101,7 +101,14 @@ Mistake unknown(std::string_view name) {
 
 }  // namespace
 
-std::expected<Grant, std::string> changed(Grant grant, const VfSettings& settings) {
+Settings settings_in(const console::Json& arguments) {
+  Settings settings;
+  for (const auto& setting : arguments.at("settings"))
+    settings.emplace_back(setting.at(0).get<std::string>(), setting.at(1).get<std::string>());
+  return settings;
+}
+
+std::expected<Grant, std::string> changed(Grant grant, const Settings& settings) {
   LevelReader level(grant.level);
   const auto apply = [&](const std::string& name, const std::string& text) -> Mistake {
     if (LevelReader::is_field(name)) return level.take(name, text);

@@ -1,6 +1,7 @@
 #include "mh/actions.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace ladon::mh {
 
@@ -17,13 +18,11 @@ bool same_tables(const Plan& a, const Plan& b, VfId vf) {
 
 // What a VF's owner may do is changed while the VF runs; who the owner is is not.
 bool same_owner(const VfSetup& a, VfSetup b) {
-  Grant& grant = b.grant;
-  const Grant& other = a.grant;
-  grant.mac = other.mac, grant.vlan = other.vlan, grant.level = other.level;
-  grant.spoof_check = other.spoof_check, grant.trust = other.trust;
-  grant.link_forced = other.link_forced, grant.disabled = other.disabled;
-  grant.backpressure = other.backpressure, grant.coalesce = other.coalesce;
-  grant.on_fault = other.on_fault;
+  const auto owner = [](const Grant& grant) {
+    return std::tie(grant.nic, grant.vf, grant.host, grant.slot, grant.vm, grant.guest);
+  };
+  if (owner(a.grant) != owner(b.grant)) return false;
+  b.grant = a.grant;
   return a == b;
 }
 

@@ -90,9 +90,6 @@ using Action = std::variant<QuiesceVf, CloseWindow, ClearLut, DropLink, DetachSp
                             ScrubVf, CreateSpace, MapPages, AttachSpace, SetLut, OpenWindow, RaiseLink,
                             EnableVf, SetLevel, DefaultLevels, SetCapacity, ChangeVf>;
 
-// Of the way from one level to another the first half: `wanted`, but with no more guaranteed than both have.
-// null: not known, and then nothing.
-[[nodiscard]] ServiceLevel lowered(const ServiceLevel& wanted, const ServiceLevel* now);
 // From the levels and capacities of one plan to those of another; part of diff().
 void change_levels(std::vector<Action>& out, const Plan& now, const Plan& wanted);
 

@@ -187,21 +187,19 @@ const typename Map::mapped_type* find(const Map& map, const Id& id) {
 }  // namespace
 
 Done Applier::mend_levels(std::vector<std::string>& drift) {
-  for (const auto& [nic, capacity] : now_.capacities)
-    if (auto set = pfs_[nic]->set_capacity(capacity); !set) return set;
-  // As diff() does: what shrinks first.
-  std::map<VfId, ServiceLevel> differ;
-  for (const auto& [vf, level] : now_.levels) {
-    const auto there = pf(vf).read_level(vf.vf);
-    if (!there) return std::unexpected(there.error());
-    if (*there == level) continue;
-    drift.push_back(to_string(Action(SetLevel{vf, level})));
-    differ[vf] = *there;
+  Plan there = now_;
+  there.capacities.clear();  // cannot be read back
+  for (auto& [vf, level] : there.levels) {
+    const auto read = pf(vf).read_level(vf.vf);
+    if (!read) return std::unexpected(read.error());
+    level = *read;
   }
-  for (const auto& [vf, there] : differ)
-    if (auto set = pf(vf).set_level(vf.vf, lowered(now_.levels.at(vf), &there)); !set) return set;
-  for (const auto& [vf, there] : differ)
-    if (auto set = pf(vf).set_level(vf.vf, now_.levels.at(vf)); !set) return set;
+  std::vector<Action> actions;
+  change_levels(actions, there, now_);
+  for (const Action& action : actions) {
+    if (auto done = perform(action); !done) return std::unexpected(done.error());
+    if (!std::holds_alternative<SetCapacity>(action)) drift.push_back(to_string(action));
+  }
   return {};
 }
 

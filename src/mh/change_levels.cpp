@@ -37,8 +37,8 @@ void change_capacities(std::vector<Action>& out, const Plan& now, const Plan& wa
       out.push_back(SetCapacity{nic, capacity});
 }
 
-}  // namespace
-
+// Of the way from one level to another the first half: `wanted`, but with no more guaranteed than both have.
+// null: not known, and then nothing.
 ServiceLevel lowered(const ServiceLevel& wanted, const ServiceLevel* now) {
   ServiceLevel level = wanted;
   const ServiceLevel none{.memory = 0};
@@ -52,6 +52,8 @@ ServiceLevel lowered(const ServiceLevel& wanted, const ServiceLevel* now) {
   if (*level.memory < wanted.memory.value_or(0)) level.memory_lendable = 0;
   return level;
 }
+
+}  // namespace
 
 void change_levels(std::vector<Action>& out, const Plan& now, const Plan& wanted) {
   for (const auto& [vf, level] : wanted.levels) {

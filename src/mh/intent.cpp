@@ -4,6 +4,18 @@
 
 namespace ladon::mh {
 
+std::string_view name(OnFault on_fault) {
+  switch (on_fault) {
+    case OnFault::log:
+      return "log";
+    case OnFault::reset:
+      return "reset";
+    case OnFault::quarantine:
+      return "quarantine";
+  }
+  return "?";
+}
+
 std::string to_json(const Intent& intent) {
   Json hosts = Json::array(), grants = Json::array();
   for (const auto& host : intent.hosts)

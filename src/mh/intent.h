@@ -2,6 +2,7 @@
 // rack file, and JSON on its way to the management host's process.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -15,7 +16,10 @@
 
 namespace ladon::mh {
 
+// What is done when a VF violates something.
 enum class OnFault : std::uint8_t { log, reset, quarantine };
+inline constexpr std::array kOnFaults = {OnFault::log, OnFault::reset, OnFault::quarantine};
+[[nodiscard]] std::string_view name(OnFault on_fault);
 
 // One virtual function for one guest. Slots number the interfaces of a host from 0 and stay the same from one
 // intent to the next, so that what one guest gets does not move when another goes.

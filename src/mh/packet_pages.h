@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "spec/ixgbevf.h"
+
 namespace ladon::mh {
 
 struct PageExtent {
@@ -16,7 +18,7 @@ using PageTable = std::vector<PageExtent>;
 class PacketPages {
  public:
   // Extents that the device has room for in one table.
-  static constexpr std::size_t kMostExtents = 16;
+  static constexpr std::size_t kMostExtents = spec::ixgbevf::kPageExtents;
 
   PacketPages(std::uint32_t pages, std::uint16_t vfs) : pages_(pages), tables_(vfs) {}
 

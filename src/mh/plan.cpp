@@ -16,8 +16,6 @@ namespace pci = spec::pci;
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-// Windows of one slot: register BAR and MSI-X BAR.
-constexpr std::uint16_t kWindowsPerSlot = 2;
 // Outbound windows of a compute host: memory, interrupts.
 constexpr std::uint16_t kMemoryWindow = 0, kMsiWindow = 1, kOutboundWindows = 2;
 // The compute host's processor in its own domain.

@@ -20,6 +20,8 @@ namespace ladon::mh {
 // What a VF emits to raise an interrupt: outside every host's memory; the management IOMMU maps this MiB to
 // the MSI BAR of the owner's NTB.
 inline constexpr Iova kMsiIova{std::uint64_t{1} << 46};
+// Inbound windows of a slot: registers and MSI-X table.
+inline constexpr std::uint16_t kWindowsPerSlot = 2;
 // Proxies start at device 1 of the NTB's bus: device 0 is the NTB itself.
 inline constexpr std::uint8_t kFirstProxy = 0x08;
 

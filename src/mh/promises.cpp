@@ -18,9 +18,6 @@ std::expected<void, Shortage> take(std::uint64_t& left, std::uint64_t wanted, st
   return {};
 }
 
-// The least that a VF with nothing stated must get: a partition that takes the largest frame.
-constexpr std::uint64_t kLeastShare = (kLargestFrame + kPacketPage - 1) / kPacketPage * kPacketPage;
-
 }  // namespace
 
 std::string_view field_of(Resource resource) {

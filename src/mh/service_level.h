@@ -47,6 +47,8 @@ inline constexpr std::uint64_t kLargestFrame = 9728;
 // What a NIC is able to in each direction where nothing less is stated, bits a second (X550: 10GBASE-T).
 inline constexpr std::uint64_t kLinkRate = 10'000'000'000;
 inline constexpr std::uint64_t kPacketPage = 4096;  // packet memory is given in pages of so many bytes
+// The least that a partition may have: the largest frame, in whole pages.
+inline constexpr std::uint64_t kLeastShare = (kLargestFrame + kPacketPage - 1) / kPacketPage * kPacketPage;
 
 // What is wrong with a level, whatever else is promised. For a person: which field, what, and how to mend it.
 struct LevelMistake {

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "qos/level.h"
+
 namespace ladon::para {
 namespace {
 
 constexpr std::uint64_t kBitsPerByte = 8;
-constexpr std::uint64_t kBurstsPerSecond = 200;  // 5 ms each
 
 [[nodiscard]] MeterPolicer::Rates rates_of(const RateLimit& limit) {
   const std::uint64_t burst = limit.burst != 0 ? limit.burst : default_burst(limit.rate);
@@ -22,8 +23,7 @@ void take(std::optional<qos::Meter>& meter, std::uint64_t units, Instant now) {
 }  // namespace
 
 std::uint64_t default_burst(std::uint64_t rate) {
-  return std::clamp(rate / kBitsPerByte / kBurstsPerSecond, kLeastBurst,
-                    qos::Bucket::kMostBurst / kBitsPerByte);
+  return std::max(kLeastBurst, qos::default_burst({.most = rate}, qos::Measure::bits));
 }
 
 MeterPolicer::MeterPolicer(const Rates& rates, Instant now) {

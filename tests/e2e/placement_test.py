@@ -108,7 +108,7 @@ class Shared(unittest.TestCase):
                           self.ask("para set", *wrong, status=2).stderr)
 
         # What they share stays as their host's software needs it, and their addresses are theirs.
-        for wrong in (("1", "trust=off"), ("1", "memory=0B"), ("0", "mac=52:54:00:40:00:03")):
+        for wrong in (("1", "trust=off"), ("1", "memory=0B"), ("1", "on_fault=log"), ("1", "state=disable"), ("0", "mac=52:54:00:40:00:03")):
             self.assertIn(wrong[1].split("=")[0], self.ask("vf set", "nic0", *wrong, status=2).stderr)
         self.ask("vf set", "nic0", "1", "rx_weight=3")
 

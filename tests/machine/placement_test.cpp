@@ -112,7 +112,7 @@ RC_GTEST_PROP(Placement, GivesNoFunctionAndNoAddressTwice, ()) {
     RC_ASSERT(macs.insert(placed.mac.bits()).second);
     if (!placed.shared) RC_ASSERT(functions.insert({placed.nic, placed.vf}).second);
   }
-  for (const SharedFunction& shared : placement.shared) {
+  for (const PlacedFunction& shared : placement.shared) {
     RC_ASSERT(functions.insert({shared.nic, shared.vf}).second);
     RC_ASSERT(macs.insert(shared.mac.bits()).second);
   }
@@ -131,13 +131,13 @@ RC_GTEST_PROP(Placement, SharesAmongGuestsOfOneHostAndKeepsItsSlots, ()) {
       ++slots[placed.host];
       continue;
     }
-    const auto function = std::ranges::find_if(placement.shared, [&](const SharedFunction& shared) {
+    const auto function = std::ranges::find_if(placement.shared, [&](const PlacedFunction& shared) {
       return shared.host == placed.host && shared.nic == placed.nic;
     });
     RC_ASSERT(function != placement.shared.end());
     RC_ASSERT(function->vf == placed.vf);
   }
-  for (const SharedFunction& shared : placement.shared) ++slots[shared.host];
+  for (const PlacedFunction& shared : placement.shared) ++slots[shared.host];
   for (const auto& [host, used] : slots) {
     RC_ASSERT(used <= slots_of(rack.hosts[host]));
     RC_ASSERT(used + placement.host_slots[host] == slots_of(rack.hosts[host]));

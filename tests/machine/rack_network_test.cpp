@@ -10,6 +10,7 @@
 namespace ladon::machine {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -132,8 +133,30 @@ hosts:
   EXPECT_TRUE(rack->hosts[1].guests[0].vf);
 }
 
+// What guests that name their function are promised counts as well, and is named where it stands.
+TEST(Network, AGuaranteeThatANamedFunctionLeavesNoRoomForIsAMistakeThere) {
+  EXPECT_THAT(errors_of(rack_with("      - {name: a, network: {nic: nic0, rx_guaranteed: 8Gbit}}\n"
+                                  "      - {name: b, vf: {nic: nic0, index: 0, rx_guaranteed: 3Gbit}}\n")),
+              ElementsAre(AllOf(HasSubstr("vms[1].vf: nic0 cannot promise b of"), HasSubstr("3.00 Gb/s"))));
+}
+
+TEST(SharedFunctions, AreNotDisturbed) {
+  SharedFunctionReport function{.host = "ch1", .nic = "nic0", .vf = 1};
+  function.guests.push_back({.name = "a", .mac = MacAddress{{2, 0, 0, 0, 0, 7}}});
+  const auto why = [&](std::uint16_t vf, Settings settings) {
+    return disturbs_sharers({function}, "nic0", vf, settings).value_or("");
+  };
+  for (const char* kept :
+       {"trust", "mac", "vlan", "state", "on_fault", "coalesce", "memory", "memory_shared"})
+    EXPECT_THAT(why(1, {{kept, "x"}}), HasSubstr("VF 1 of nic0 is shared by guests of ch1")) << kept;
+  EXPECT_EQ(why(1, {{"rx_max", "1Gbit"}, {"tx_weight", "3"}}), "");
+  EXPECT_EQ(why(0, {{"trust", "on"}, {"mac", "02:00:00:00:00:08"}}), "");
+  EXPECT_EQ(why(0, {{"mac", "02:00:00:00:00:07"}}), "mac: 02:00:00:00:00:07 is the address of a");
+  EXPECT_EQ(disturbs_sharers({function}, "nic1", 1, {{"trust", "on"}}), std::nullopt);
+}
+
 TEST(SharedLimits, ChangeFieldByField) {
-  SharedLimits limits = changed({}, {{"rx_max", "1Gbit"}, {"rx_burst", "20000B"}}).value();
+  SharedLimits limits = changed(SharedLimits{}, {{"rx_max", "1Gbit"}, {"rx_burst", "20000B"}}).value();
   EXPECT_EQ(limits.receive, (para::RateLimit{1'000'000'000, 20'000}));
   limits = changed(limits, {{"max_tx_rate", "100"}}).value();
   EXPECT_EQ(limits.transmit.rate, 100'000'000u);
