@@ -60,14 +60,15 @@ json_string() {
   printf '"%s"' "${text//\"/\\\"}"
 }
 
-# assets_write FOLDER: assets.json there names it all
+# assets_write FOLDER: assets.json there names it all; "checks" is there only where they were asked for
 assets_write() {
-  local folder=$1 initramfs=$initramfs_folder/initramfs.cpio kernel=$kernel_folder/vmlinux kernel_version version
+  local folder=$1 initramfs=$initramfs_folder/initramfs.cpio kernel=$kernel_folder/vmlinux kernel_version version checks=
+  if [[ -n $checks_folder ]]; then checks=", \"checks\": $(json_string "$checks_folder/checks.cpio")"; fi
   kernel_version=$(cat -- "$kernel_folder/version")
   version=$(qemu_version "$qemu_program")
   mkdir -p -- "$folder"
-  printf '{"qemu": %s, "qemu_version": %s, "kernel": %s, "kernel_version": %s, "initramfs": %s, "accel": %s}\n' \
+  printf '{"qemu": %s, "qemu_version": %s, "kernel": %s, "kernel_version": %s, "initramfs": %s, "accel": %s%s}\n' \
     "$(json_string "$qemu_program")" "$(json_string "$version")" "$(json_string "$kernel")" \
-    "$(json_string "$kernel_version")" "$(json_string "$initramfs")" "$(json_string "$accel")" >"$folder/assets.json.new"
+    "$(json_string "$kernel_version")" "$(json_string "$initramfs")" "$(json_string "$accel")" "$checks" >"$folder/assets.json.new"
   mv -- "$folder/assets.json.new" "$folder/assets.json"
 }

@@ -57,20 +57,13 @@ initramfs_build() {
   rm -rf -- "$root"
 }
 
-# initramfs_provide: sets initramfs_folder; keeps the three used last
+# initramfs_provide: sets initramfs_folder
 initramfs_provide() {
-  local scratch old
+  local scratch
   initramfs_folder=$ladon_cache/initramfs-$(initramfs_key)
-  if cache_valid "$initramfs_folder"; then
-    touch -- "$initramfs_folder"
-    return 0
-  fi
+  if cache_valid "$initramfs_folder"; then return 0; fi
   scratch=$(cache_scratch initramfs)
   step "build the guests' root file system" initramfs_build "$scratch"
   cache_publish "$scratch" "$initramfs_folder"
-  touch -- "$initramfs_folder"
-  # shellcheck disable=SC2012 # our own names, by time
-  for old in $(cd -- "$ladon_cache" && ls -dt initramfs-* | tail -n +4); do
-    rm -rf -- "${ladon_cache:?}/$old"
-  done
+  cache_prune initramfs
 }

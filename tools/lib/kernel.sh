@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # The guests' kernel: Debian's cloud kernel of this system's release, unpacked in the cache, not installed.
 
-kernel_folder=$ladon_cache/kernel
-# Each driver that a guest may use, and the modules that it takes; virtio is there to be compared with.
-declare -A kernel_drivers=([ixgbevf]=ixgbevf [virtio_net]='virtio_pci virtio_net')
+# Each driver that a guest may use, and the modules that it takes; virtio is there to be compared with, VLAN interfaces
+# and drivers in user space to test with.
+declare -A kernel_drivers=([ixgbevf]=ixgbevf [virtio_net]='virtio_pci virtio_net' [8021q]=8021q
+  [uio_pci_generic]=uio_pci_generic)
+kernel_folder=$ladon_cache/kernel-$(printf '%s\n' "${kernel_drivers[@]}" | LC_ALL=C sort | sha256sum | cut -c 1-16)
 
 # little_endian FILE OFFSET BYTES: prints the number there
 little_endian() { od -An -v -t "u$3" -j "$2" -N "$3" -- "$1" | tr -d ' '; }
@@ -99,5 +101,6 @@ kernel_provide() {
   step "download Debian's cloud kernel" kernel_download "$scratch/package"
   step "unpack the kernel" kernel_unpack "$scratch" "$scratch/new"
   cache_publish "$scratch/new" "$kernel_folder"
+  cache_prune kernel
   rm -rf -- "$scratch"
 }

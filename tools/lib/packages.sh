@@ -14,7 +14,7 @@ packages_run=(
 # To test and check it.
 # shellcheck disable=SC2034 # for tools/setup
 packages_test=(
-  clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3 git tshark
+  clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3 git tshark dpdk-dev
 )
 
 # packages_missing NAME...: prints those that are not installed
