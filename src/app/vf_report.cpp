@@ -10,21 +10,17 @@
 namespace ladon::app {
 namespace {
 
+using nic::VfDrop;
 using nlohmann::json;
 
 DeviceView::Vf view_of(const nic::Nic& nic, std::uint16_t vf) {
-  using nic::VfDrop;
-  const auto& drops = nic.drops(vf);
   const auto& memory = nic.packet_memory();
   return {.link_up = nic.link_up(vf),
           .memory_used = memory.held(vf),
           .memory = memory.size(vf).guaranteed,
           .memory_most = memory.size(vf).most,
-          .over_rate = drops[VfDrop::rx_over_rate],
-          .over_packet_rate = drops[VfDrop::rx_over_packet_rate],
-          .over_cost = drops[VfDrop::rx_over_cost],
-          .no_memory = drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called],
-          .coalesced = nic.statistics(vf).coalesced_packets};
+          .statistics = nic.statistics(vf),
+          .drops = nic.drops(vf)};
 }
 
 // A range as [guaranteed, most, burst] of the management program, spelled out; what is not stated is null.
@@ -49,8 +45,16 @@ json level_report(const json& level) {
   return report;
 }
 
+json drops_of(const Counters<VfDrop>& drops) {
+  json counted = json::object();
+  drops.each([&](VfDrop reason, std::uint64_t count) { counted[std::string(name(reason))] = count; });
+  return counted;
+}
+
 json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf& device) {
   const auto host = granted.at("host").get<std::size_t>();
+  const auto& statistics = device.statistics;
+  const auto& drops = device.drops;
   return {{"vf", granted.at("vf")},
           {"guest", granted.at("guest")},
           {"host", rack.hosts.at(host).name},
@@ -60,7 +64,9 @@ json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf&
           {"trust", granted.at("trust")},
           {"backpressure", granted.at("backpressure")},
           {"coalesce", granted.value("coalesce", false)},
-          {"coalesced_frames", device.coalesced},
+          {"coalesced_frames", statistics.coalesced_packets},
+          {"unsegmented", granted.value("unsegmented", false)},
+          {"unsegmented_frames", statistics.whole_packets},
           {"on_fault", granted.at("on_fault")},
           {"state", granted.at("state")},
           {"link", device.link_up ? "up" : "down"},
@@ -69,10 +75,13 @@ json vf_of(const machine::Rack& rack, const json& granted, const DeviceView::Vf&
           {"memory_guaranteed_bytes", device.memory},
           {"memory_most_bytes", device.memory_most},
           {"refused_frames",
-           {{"rate", device.over_rate},
-            {"packet_rate", device.over_packet_rate},
-            {"cost", device.over_cost},
-            {"memory", device.no_memory}}}};
+           {{"rate", drops[VfDrop::rx_over_rate]},
+            {"packet_rate", drops[VfDrop::rx_over_packet_rate]},
+            {"cost", drops[VfDrop::rx_over_cost]},
+            {"memory", drops[VfDrop::rx_no_memory] + drops[VfDrop::rx_memory_called]}}},
+          {"received", {{"packets", statistics.received_packets}, {"bytes", statistics.received_bytes}}},
+          {"sent", {{"packets", statistics.sent_packets}, {"bytes", statistics.sent_bytes}}},
+          {"drops", drops_of(drops)}};
 }
 
 // "1.00 to 2.00 Gb/s", "at most 100 Mb/s", "at least 10.0 Mb/s"; "-" if nothing is stated.
@@ -119,6 +128,13 @@ std::string switch_of(const json& vf, const char* key) {
   return vf.at(key).get<bool>() ? "on" : "off";
 }
 
+std::string options_of(const json& vf) {
+  std::string on;
+  for (const char* option : {"backpressure", "coalesce", "unsegmented"})
+    if (vf.at(option).get<bool>()) on += (on.empty() ? "" : ", ") + std::string(option);
+  return on.empty() ? "-" : on;
+}
+
 // Who has each VF, and what he may do with it.
 std::string owners_table(const json& nic) {
   Table table({{"VF", Align::right},
@@ -131,13 +147,13 @@ std::string owners_table(const json& nic) {
                {"spoof check"},
                {"trust"},
                {"on fault"},
-               {"coalesce"},
+               {"options"},
                {"memory"}});
   for (const json& vf : nic.at("vfs"))
     table.add_row({number_of(vf.at("vf")), string_of(vf, "guest"), string_of(vf, "host"),
                    string_of(vf, "mac"), vf.at("vlan").is_null() ? "-" : number_of(vf.at("vlan")),
                    string_of(vf, "state"), string_of(vf, "link"), switch_of(vf, "spoof_check"),
-                   switch_of(vf, "trust"), string_of(vf, "on_fault"), switch_of(vf, "coalesce"),
+                   switch_of(vf, "trust"), string_of(vf, "on_fault"), options_of(vf),
                    memory_text(vf)});
   return table.to_string();
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "machine/machine.h"
+#include "nic/counters.h"
 
 namespace ladon::app {
 
@@ -16,8 +17,8 @@ struct DeviceView {
   struct Vf {
     bool link_up = false;
     std::uint64_t memory_used = 0, memory = 0, memory_most = 0;  // bytes: held, guaranteed, with what is lent
-    std::uint64_t over_rate = 0, over_packet_rate = 0, over_cost = 0, no_memory = 0;  // frames refused
-    std::uint64_t coalesced = 0;  // frames that became part of the one before
+    nic::VfStatistics statistics;
+    Counters<nic::VfDrop> drops;
   };
   std::vector<Vf> vfs;
   std::uint64_t memory = 0, memory_guaranteed = 0;  // bytes

@@ -140,6 +140,7 @@ mh::Intent intent_of(const Rack& rack) {
                              .disabled = guest->vf->state == LinkState::off,
                              .backpressure = guest->vf->backpressure,
                              .coalesce = guest->vf->coalesce,
+                             .unsegmented = guest->vf->unsegmented,
                              .on_fault = guest->vf->on_fault,
                              .level = guest->vf->level});
   }

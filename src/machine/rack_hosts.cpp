@@ -89,6 +89,7 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   section.read_switch("trust", vf.trust);
   section.read_switch("backpressure", vf.backpressure);
   section.read_switch("coalesce", vf.coalesce);
+  section.read_switch("unsegmented", vf.unsegmented);
   section.read_choice<OnFault>("on_fault", vf.on_fault, mh::kOnFaults);
   section.read_choice<LinkState>("state", vf.state, kStates);
   vf.level = read_level(section);

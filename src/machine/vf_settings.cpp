@@ -79,13 +79,17 @@ Mistake set_backpressure(std::string_view field, std::string_view text, Grant& g
 Mistake set_coalesce(std::string_view field, std::string_view text, Grant& grant) {
   return set_switch(field, text, grant.coalesce);
 }
-constexpr std::array<Setting, 9> kSettings{{{"mac", set_mac},
+Mistake set_unsegmented(std::string_view field, std::string_view text, Grant& grant) {
+  return set_switch(field, text, grant.unsegmented);
+}
+constexpr std::array<Setting, 10> kSettings{{{"mac", set_mac},
                                             {"vlan", set_vlan},
                                             {"spoof_check", set_spoof_check},
                                             {"spoofchk", set_spoof_check},
                                             {"trust", set_trust},
                                             {"backpressure", set_backpressure},
                                             {"coalesce", set_coalesce},
+                                            {"unsegmented", set_unsegmented},
                                             {"state", set_state},
                                             {"on_fault", set_on_fault}}};
 

@@ -37,6 +37,7 @@ struct Grant {
   bool disabled = false;      // link down, and nothing passes; stronger than link_forced
   bool backpressure = false;  // frames for other VFs wait for a descriptor instead of being dropped
   bool coalesce = false;      // TCP segments that follow one another are received as one frame
+  bool unsegmented = false;   // what other VFs have segmented for this one comes uncut
   OnFault on_fault = OnFault::log;
   ServiceLevel level = {};
   bool operator==(const Grant&) const = default;

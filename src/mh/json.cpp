@@ -32,6 +32,7 @@ Json json_of(const Grant& grant) {
   if (grant.vlan) json["vlan"] = *grant.vlan;
   if (grant.disabled) json["disabled"] = true;
   if (grant.coalesce) json["coalesce"] = true;
+  if (grant.unsegmented) json["unsegmented"] = true;
   if (grant.level != ServiceLevel{}) json["level"] = json_of(grant.level);
   return json;
 }
@@ -56,6 +57,7 @@ Grant grant_of(const Json& json) {
   if (json.contains("vlan")) grant.vlan = get<std::uint16_t>(json, "vlan");
   if (json.contains("disabled")) grant.disabled = json.at("disabled").get<bool>();
   if (json.contains("coalesce")) grant.coalesce = json.at("coalesce").get<bool>();
+  if (json.contains("unsegmented")) grant.unsegmented = json.at("unsegmented").get<bool>();
   if (json.contains("level")) grant.level = level_of(json.at("level"));
   return grant;
 }

@@ -96,7 +96,8 @@ std::uint32_t PfDriver::control_bits(std::uint16_t vf) const {
   const Grant& grant = *state.grant;
   return pf::kVfLink | (state.enabled ? pf::kVfEnable : 0) | (grant.spoof_check ? pf::kVfSpoofCheck : 0) |
          (grant.trust ? pf::kVfTrust : 0) | (grant.link_forced ? pf::kVfLinkForced : 0) |
-         (grant.backpressure ? pf::kVfBackpressure : 0) | (grant.coalesce ? pf::kVfCoalesce : 0);
+         (grant.backpressure ? pf::kVfBackpressure : 0) | (grant.coalesce ? pf::kVfCoalesce : 0) |
+         (grant.unsegmented ? pf::kVfUnsegmented : 0);
 }
 
 Done PfDriver::configure(std::uint16_t vf) {

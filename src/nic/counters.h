@@ -45,6 +45,7 @@ enum class WireDrop : std::uint8_t { malformed, reserved_address, no_receiver, d
 struct VfStatistics {
   std::uint64_t received_packets = 0, received_bytes = 0, received_multicast = 0;
   std::uint64_t coalesced_packets = 0;  // of the received ones, part of the one before
+  std::uint64_t whole_packets = 0;      // of the received ones, not segmented
   std::uint64_t sent_packets = 0, sent_bytes = 0;
 };
 

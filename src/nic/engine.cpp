@@ -19,7 +19,7 @@ Engine::Engine(const NicOptions& options, const Clock& clock, Wire& wire,
       switch_(options.vfs),
       wire_(*this, wire),
       carrier_(wire.carrier()),
-      scratch_(kMaxFrame + offload::kVlanTag) {
+      scratch_(kMaxWhole + offload::kVlanTag) {
   deferred_.reserve(kDeferred);
   for (std::uint16_t i = 0; i < options.vfs; ++i)
     vfs_.push_back(std::make_unique<Vf>(*this, i, *ports[i + 1u]));

@@ -95,6 +95,9 @@ class Engine {
   // Takes a frame to everybody it is for; `sender` null: from the wire. `wait`: nothing has happened, the
   // source will be made ready and must come again with the same frame.
   Forwarded forward(Frame& frame, FrameSource& source, Vf* sender);
+  // The longest frame, without tag, that the only receiver of segments like `frame` takes instead of several
+  // of them (kVfUnsegmented); 0: none.
+  [[nodiscard]] std::uint32_t longest_whole(const Frame& frame, const Vf& sender) const;
   // The frame with its tag in place, good until the next call.
   [[nodiscard]] Frame with_tag(const Frame& frame);
   void tap(TapPoint point, std::uint16_t vf, const Frame& frame) {

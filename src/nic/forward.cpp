@@ -40,10 +40,18 @@ bool is_reserved(std::uint64_t mac) {
 
 Engine::Forwarded Engine::forward(Frame& frame, FrameSource& source, Vf* sender) {
   source.rewind();
-  if (source.outstanding() != 0 && !source.can_stage()) return Forwarded::wait;
+  if (source.outstanding() != 0 && !source.can_stage(frame.whole)) return Forwarded::wait;
   if (frame.tagged || port_vlans_) [[unlikely]]
     return forward_within_vlan(frame, source, sender);
   return forward_along(direct(frame, sender), frame, source, sender);
+}
+
+std::uint32_t Engine::longest_whole(const Frame& frame, const Vf& sender) const {
+  if (in_turns()) return 0;
+  Direction direction = direct(frame, &sender);
+  if (frame.tagged || port_vlans_) direction.to = members(direction.to, frame);
+  if (!direction.one() || direction.outside) return 0;
+  return vfs_[static_cast<std::size_t>(std::countr_zero(direction.to))]->longest_whole(frame.length);
 }
 
 Engine::Forwarded Engine::forward_otherwise(const Direction& direction, Frame& frame, FrameSource& source,

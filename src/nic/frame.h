@@ -27,6 +27,7 @@ struct Frame {
   // Where the transport header is whose checksum the device has just made; 0: none.
   std::uint32_t transport_checked_at = 0;
   bool verify = false;  // checksums are to be verified: the frame came from the wire
+  bool whole = false;   // longer than a segment, for a function that takes such frames
 
   // What the write-back says of the frame, once described: packet type and checksum bits.
   bool described = false;
@@ -64,8 +65,10 @@ class FrameSource {
 
   [[nodiscard]] std::uint8_t id() const { return id_; }
   [[nodiscard]] std::uint32_t outstanding() const { return outstanding_; }
-  // There is room for another frame, whatever its length.
-  [[nodiscard]] bool can_stage() const { return size_ - used_ >= kMaxFrame + offload::kVlanTag; }
+  // There is room for another frame, whatever its length; `whole`: as Frame says.
+  [[nodiscard]] bool can_stage(bool whole = false) const {
+    return size_ - used_ >= (whole ? kMaxWhole : kMaxFrame) + offload::kVlanTag;
+  }
   // The whole frame in one piece, good until all writes that were issued have completed.
   [[nodiscard]] ConstBytes stage(const Frame& frame);
   void write_issued() { ++outstanding_; }

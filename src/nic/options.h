@@ -25,5 +25,8 @@ struct NicOptions {
 inline constexpr std::uint16_t kFirstVfOffset = 0x80, kVfStride = 2;
 
 inline constexpr std::uint32_t kMaxFrame = 9728;  // bytes without FCS (ixgbevf: MTU up to 9710)
+// A packet between functions that is not segmented: as many receive buffers and as many bytes at most. Linux
+// takes 17 buffers; with 16 its TCP finds them too dear for what is in them and prunes its queue.
+inline constexpr std::uint32_t kMaxWholeBuffers = 8, kMaxWhole = 32 << 10;
 
 }  // namespace ladon::nic

@@ -49,6 +49,7 @@ class RxQueue {
   bool deliver(const Frame& frame, const Completion& completion, FrameSource& source);
   // The same, coalescing: the frame may become part of the one before (rx_coalesce.cpp).
   bool gather(const Frame& frame, const Completion& completion, FrameSource& source);
+  [[nodiscard]] std::uint32_t buffer_bytes() const { return buffer_bytes_; }
   // Writes back what is complete and causes the interrupt.
   void flush();
   void completed(const DmaWork& work, pcie::DmaStatus status);

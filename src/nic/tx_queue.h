@@ -76,6 +76,7 @@ class TxQueue {
   void look_again(const TxPacket& packet);
   Moved send_whole(const TxPacket& packet);
   Moved send_segments(const TxPacket& packet);
+  [[nodiscard]] std::uint16_t segment_size(const TxPacket& packet) const;
   void give_back_context();
   void slice(std::uint32_t offset, std::uint32_t length);
   Moved hand_over(Bytes head, std::uint32_t length, const TxPacket& packet);
@@ -106,6 +107,8 @@ class TxQueue {
   std::uint32_t segment_ = 0;     // of the packet
   std::uint32_t wants_ = 0;       // the length of the frame at hand, if it waits for the function's turn
   std::optional<offload::Segmenter> segmenter_;
+  std::uint16_t segment_size_ = 0;  // of the payload of one of its frames
+  bool whole_ = false;              // which is longer than the driver asked for
   TxParser parser_;
   TxBatch batch_;
   std::array<std::byte, kTxBatch * kDescriptorBytes> raw_{};

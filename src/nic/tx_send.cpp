@@ -16,6 +16,12 @@ constexpr std::uint32_t kShortest = 60;  // frames are padded to this, FCS not c
 // Smaller segments than any TCP sends would turn one packet into thousands of frames.
 constexpr std::uint16_t kSmallestSegment = 32;
 
+constexpr std::size_t kType = 12;  // where the Ethertype is
+
+bool has_tag(ConstBytes head) {
+  return load_be<std::uint16_t>(head.data() + kType) == static_cast<std::uint16_t>(offload::Ethertype::vlan);
+}
+
 std::uint64_t source_address(ConstBytes head) {
   return load_le<std::uint64_t>(head.data() + 4) >> 16;
 }
@@ -74,16 +80,21 @@ TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
     }
     has_context_ = true;
     const TxContext& context = packet.context;
+    if (context.segment_size < kSmallestSegment) return fail(VfFault::bad_offload);
+    segment_size_ = segment_size(packet);
+    whole_ = segment_size_ != context.segment_size;
     const offload::SegmentRequest request{.link_length = context.link_length,
                                           .network_length = context.network_length,
                                           .transport_length = context.transport_length,
-                                          .segment_size = context.segment_size,
+                                          .segment_size = segment_size_,
                                           .network = context.network,
                                           .transport = context.transport};
     const auto made = offload::Segmenter::make(request, ConstBytes(head_bytes_).first(head_length_),
                                                packet.length - head_length_);
-    if (!made || context.segment_size < kSmallestSegment) return fail(VfFault::bad_offload);
+    if (!made) return fail(VfFault::bad_offload);
     segmenter_ = *made;
+  } else if (whole_ && segment_size(packet) != segment_size_) {
+    return refuse(VfDrop::tx_no_destination, packet);  // it has waited for who takes no such frames any more
   }
   for (; segment_ < segmenter_->segments(); ++segment_) {
     const auto piece = segmenter_->piece(segment_);
@@ -97,6 +108,22 @@ TxQueue::Moved TxQueue::send_segments(const TxPacket& packet) {
   }
   give_back_context();
   return Moved::done;
+}
+
+// How long the payload of a segment is: what the driver says, or, for a function that takes packets uncut, as
+// many times that as go in one frame.
+std::uint16_t TxQueue::segment_size(const TxPacket& packet) const {
+  const std::uint16_t size = packet.context.segment_size;
+  Frame frame;
+  frame.head = ConstBytes(head_bytes_).first(head_length_);
+  frame.length = packet.context.headers() + size;
+  frame.tagged = packet.insert_vlan;
+  frame.tag = packet.context.vlan_tag;
+  if (packet.context.transport != offload::Transport::tcp || has_tag(frame.head) || !vf_.admit_tag(frame))
+    return size;
+  const std::uint32_t longest = vf_.engine().longest_whole(frame, vf_);
+  const std::uint32_t segments = longest < frame.length ? 1 : 1 + (longest - frame.length) / size;
+  return static_cast<std::uint16_t>(segments * size);
 }
 
 void TxQueue::give_back_context() {
@@ -124,12 +151,13 @@ TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPack
   Frame frame;
   frame.rest = std::span(slices_).first(slices_end_);
   frame.length = length;
+  frame.whole = packet.segment && whole_;
   if (packet.segment || packet.insert_transport)
     frame.transport_checked_at = packet.context.link_length + packet.context.network_length;
   if (!settle_tag(frame, head, packet)) return refuse(VfDrop::tx_vlan, packet);
   // Everything behind this holds frames of at most this length: a segment, or a frame that was allowed four
   // bytes more for a tag that it did not have.
-  if (frame.length > kMaxFrame) return fail(VfFault::bad_packet_length);
+  if (frame.length > kMaxFrame && !frame.whole) return fail(VfFault::bad_packet_length);
   if (frame.length < kShortest) {
     // All of it is in the head, whose array is longer than this.
     std::memset(head.data() + frame.length, 0, kShortest - frame.length);
@@ -150,13 +178,10 @@ TxQueue::Moved TxQueue::hand_over(Bytes head, std::uint32_t length, const TxPack
 // Finds the frame's VLAN tag - stated by the context, or in the frame, whence it is taken out - and applies
 // the function's policy. False if the function is no member of that VLAN.
 bool TxQueue::settle_tag(Frame& frame, Bytes& head, const TxPacket& packet) {
-  constexpr std::size_t kType = 12;
   if (packet.insert_vlan) {
     frame.tagged = true;
     frame.tag = packet.context.vlan_tag;
-  } else if (load_be<std::uint16_t>(head.data() + kType) ==
-                 static_cast<std::uint16_t>(offload::Ethertype::vlan) &&
-             head.size() >= offload::kEthernetHeader + offload::kVlanTag) [[unlikely]] {
+  } else if (has_tag(head) && head.size() >= offload::kEthernetHeader + offload::kVlanTag) [[unlikely]] {
     frame.tagged = true;
     frame.tag = load_be<std::uint16_t>(head.data() + kType + 2);
     std::memmove(head.data() + offload::kVlanTag, head.data(), kType);

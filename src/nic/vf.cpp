@@ -107,6 +107,7 @@ void Vf::set_policy(const VfPolicy& policy) {
   policy_ = policy;
   mac_bits_ = policy.mac_valid ? policy.mac.bits() : 0;
   coalesces_ = policy_.has(pf::kVfCoalesce);
+  takes_whole_ = policy_.has(pf::kVfUnsegmented);
   if (policy_.has(pf::kVfEnable)) scrubbed_ = scrub_wanted_ = false;
   engine_.addresses_changed();
   refresh();
@@ -138,7 +139,7 @@ void Vf::function_level_reset() {
 void Vf::scrub() {
   policy_ = {};
   mac_bits_ = 0;
-  coalesces_ = false;
+  coalesces_ = takes_whole_ = false;
   engine_.fabric().forget(index_);
   engine_.forget_filters(index_);
   engine_.forget_level(index_);

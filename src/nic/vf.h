@@ -76,6 +76,8 @@ class Vf final : public pcie::Function {
     offload::RssHash rss;
   };
   [[nodiscard]] Admission admit(Frame& frame);
+  // As Engine::longest_whole, for segments of `segment` bytes.
+  [[nodiscard]] std::uint32_t longest_whole(std::uint32_t segment) const;
   // After admit() found room.
   void accept(const Frame& frame, const Admission& admission, FrameSource& source);
   void drop(VfDrop reason, std::uint64_t count = 1) { drops_.add(reason, count); }
@@ -200,6 +202,7 @@ class Vf final : public pcie::Function {
   std::int64_t allowance_ = kNoTurns;
   std::unique_ptr<RxStore> store_;  // null: frames go straight to the queues
   bool coalesces_ = false;
+  bool takes_whole_ = false;
   bool running_ = false, can_signal_ = false, scrub_wanted_ = false, scrubbed_ = true;
   std::uint64_t mac_bits_ = 0;
   std::array<std::unique_ptr<RxQueue>, kQueues> rx_;

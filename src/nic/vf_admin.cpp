@@ -41,6 +41,7 @@ struct VfAdmin::Map {
       {reg::kVfMemoryCalls, 1, 4, "VF_MEMORY_CALLS", &A::read_memory_calls},
       {reg::kVfRefusedCalled, 1, 4, "VF_REFUSED_CALLED", &A::read_refused_called},
       {reg::kVfCoalesced, 1, 4, "VF_COALESCED", &A::read_coalesced},
+      {reg::kVfReceivedWhole, 1, 4, "VF_RECEIVED_WHOLE", &A::read_received_whole},
       {reg::kVfCounterClear, 1, 4, "VF_COUNTER_CLEAR", nullptr, &A::write_counter_clear},
   }));
 };
@@ -67,7 +68,8 @@ std::uint32_t VfAdmin::read_control(std::uint32_t) {
 void VfAdmin::write_control(std::uint32_t, std::uint32_t value) {
   if ((value & reg::kVfScrub) != 0) return vf_.scrub();
   constexpr std::uint32_t kKept = reg::kVfEnable | reg::kVfLink | reg::kVfSpoofCheck | reg::kVfTrust |
-                                  reg::kVfLinkForced | reg::kVfBackpressure | reg::kVfCoalesce;
+                                  reg::kVfLinkForced | reg::kVfBackpressure | reg::kVfCoalesce |
+                                  reg::kVfUnsegmented;
   change([&](VfPolicy& policy) { policy.control = value & kKept; });
 }
 
@@ -212,6 +214,9 @@ std::uint32_t VfAdmin::read_refused_called(std::uint32_t) {
 }
 std::uint32_t VfAdmin::read_coalesced(std::uint32_t) {
   return static_cast<std::uint32_t>(vf_.statistics().coalesced_packets);
+}
+std::uint32_t VfAdmin::read_received_whole(std::uint32_t) {
+  return static_cast<std::uint32_t>(vf_.statistics().whole_packets);
 }
 void VfAdmin::write_counter_clear(std::uint32_t, std::uint32_t) {
   vf_.clear_counters();

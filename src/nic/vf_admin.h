@@ -57,6 +57,7 @@ class VfAdmin {
   std::uint32_t read_memory_calls(std::uint32_t);
   std::uint32_t read_refused_called(std::uint32_t);
   std::uint32_t read_coalesced(std::uint32_t);
+  std::uint32_t read_received_whole(std::uint32_t);
   void write_counter_clear(std::uint32_t, std::uint32_t);
 
   Engine& engine_;

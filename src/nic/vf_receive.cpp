@@ -1,4 +1,6 @@
 // A function's side of the switch: which frames it takes, and where they go.
+#include <algorithm>
+
 #include "nic/dma_tag.h"
 #include "nic/engine.h"
 #include "nic/vf.h"
@@ -44,7 +46,7 @@ VfDrop over_rate(qos::Measure measure) {
 // The next three are the whole of the usual path, which is why they are inlined there in any case.
 
 [[gnu::always_inline]] inline bool Vf::welcome(const Frame& frame, VfDrop& reason) {
-  if (frame.length > policy_.max_frame) {
+  if (frame.length > policy_.max_frame && !frame.whole) {
     reason = VfDrop::rx_too_long;
     return false;
   }
@@ -114,9 +116,18 @@ Vf::Admission Vf::admit(Frame& frame) {
   if (!delivered) return drop(VfDrop::rx_refused);
   engine_.delivered(queue.id());
   ++statistics_.received_packets;
+  statistics_.whole_packets += frame.whole ? 1 : 0;
   statistics_.received_bytes += frame.length;
   if ((frame.head[0] & std::byte{1}) != std::byte{0}) ++statistics_.received_multicast;
   engine_.tap(TapPoint::vf_received, index_, frame);
+}
+
+// Limits and turns are made for frames of the usual lengths.
+std::uint32_t Vf::longest_whole(std::uint32_t segment) const {
+  if (!takes_whole_ || segment > policy_.max_frame || limiter_ != nullptr || keeps()) return 0;
+  const std::uint64_t memory = memory_.size(index_).guaranteed;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      {memory, kMaxWhole, std::uint64_t{kMaxWholeBuffers} * rx_[0]->buffer_bytes()}));
 }
 
 void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {

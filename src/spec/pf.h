@@ -46,7 +46,8 @@ inline constexpr std::uint32_t kVfEnable = 1u << 0,  // rings run; cleared: quie
                          // VF's registers take no writes from then on until kVfEnable
     kVfLinkForced = 1u << 5,    // with kVfLink: up without a carrier too
     kVfBackpressure = 1u << 6,  // frames to other VFs wait a while for a descriptor instead of being dropped
-    kVfCoalesce = 1u << 7;      // TCP segments that follow one another are received as one frame
+    kVfCoalesce = 1u << 7,      // TCP segments that follow one another are received as one frame
+    kVfUnsegmented = 1u << 8;   // packets that another VF has segmented for this one are not cut
 inline constexpr std::uint32_t kVfStatus = 0x04;       // RO
 inline constexpr std::uint32_t kVfQuiesced = 1u << 0,  // disabled and no DMA outstanding
     kVfRingsOn = 1u << 1, kVfScrubbed = 1u << 2;       // kVfScrubbed: nothing of an owner is left
@@ -82,7 +83,8 @@ inline constexpr std::uint32_t kVfRefusedRate = 0xA8,  // RO: received frames ab
                               // is called in, that still waits for memory to drain
     kVfMemoryCalls = 0xBC,    // RO: how often a lent guarantee was called in and was not there at once
     kVfRefusedCalled = 0xC0,  // RO: of kVfRefusedMemory, while that lasted: within the guarantee
-    kVfCoalesced = 0xC4;      // RO: received frames that became part of the one before
+    kVfCoalesced = 0xC4,      // RO: received frames that became part of the one before
+    kVfReceivedWhole = 0xC8;  // RO: received frames that were not segmented (kVfUnsegmented)
 
 // Service levels, a window: kLevelLoad shows a VF's level in the fields; kLevelApply makes the fields that
 // VF's level, whole or not at all, and kLevelResult says which. A rate without a maximum (0) is not limited;

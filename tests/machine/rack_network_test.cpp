@@ -147,7 +147,7 @@ TEST(SharedFunctions, AreNotDisturbed) {
     return disturbs_sharers({function}, "nic0", vf, settings).value_or("");
   };
   for (const char* kept :
-       {"trust", "mac", "vlan", "state", "on_fault", "coalesce", "memory", "memory_shared"})
+       {"trust", "mac", "vlan", "state", "on_fault", "coalesce", "unsegmented", "memory", "memory_shared"})
     EXPECT_THAT(why(1, {{kept, "x"}}), HasSubstr("VF 1 of nic0 is shared by guests of ch1")) << kept;
   EXPECT_EQ(why(1, {{"rx_max", "1Gbit"}, {"tx_weight", "3"}}), "");
   EXPECT_EQ(why(0, {{"trust", "on"}, {"mac", "02:00:00:00:00:08"}}), "");

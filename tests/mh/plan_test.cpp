@@ -254,6 +254,15 @@ TEST(IntentJson, ComesBackAsItWas) {
   EXPECT_EQ(intent_from_json(to_json(intent)), intent);
 }
 
+TEST(IntentJson, EverySwitchComesBack) {
+  for (bool Grant::* option :
+       {&Grant::spoof_check, &Grant::trust, &Grant::backpressure, &Grant::coalesce, &Grant::unsegmented}) {
+    Intent intent = sample_intent({grant(0, 1, 0)});
+    intent.grants[0].*option = !(intent.grants[0].*option);
+    EXPECT_EQ(intent_from_json(to_json(intent)), intent);
+  }
+}
+
 TEST(IntentJson, RefusesWhatIsNotOne) {
   const std::string good = to_json(sample_intent({grant(0, 1, 0)}));
   for (const char* text : {"", "[]", "{}", "nonsense", "{\"hosts\":3,\"grants\":[],\"local_slots\":0}"})
