@@ -48,8 +48,8 @@ accel_provide() {
     "$(qemu_version "$qemu_program")" "$(cat -- "$kernel_folder/version")" | sha256sum | cut -c 1-16)
   file=$ladon_cache/accel-$key
   if [[ ! -s $file ]]; then
-    rm -f -- "$ladon_cache"/accel-*
     step "find out whether KVM boots the guest" probe_accelerators "$file"
+    cache_prune accel
   fi
   accel=$(cat -- "$file")
 }

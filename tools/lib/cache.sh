@@ -23,7 +23,7 @@ cache_publish() {
   mv -T -- "$scratch" "$folder"
 }
 
-# cache_prune NAME: of the folders NAME-*, which other checkouts may use, the three used last stay
+# cache_prune NAME: of the entries NAME-*, which other checkouts may use, the three used last stay
 cache_prune() {
   local old
   # shellcheck disable=SC2012 # our own names, by time

@@ -1,11 +1,23 @@
 # shellcheck shell=bash
-# The guests' kernel: Debian's cloud kernel of this system's release, unpacked in the cache, not installed.
+# The guests' kernel: Debian's of this system's release, unpacked in the cache, not installed. The cloud kernel, unless
+# another flavour is asked for: the generic one has the drivers of more NICs, to compare with.
 
+kernel_image=linux-image-cloud-amd64
 # Each driver that a guest may use, and the modules that it takes; virtio is there to be compared with, VLAN interfaces
 # and drivers in user space to test with.
 declare -A kernel_drivers=([ixgbevf]=ixgbevf [virtio_net]='virtio_pci virtio_net' [8021q]=8021q
   [uio_pci_generic]=uio_pci_generic)
-kernel_folder=$ladon_cache/kernel-$(printf '%s\n' "${kernel_drivers[@]}" | LC_ALL=C sort | sha256sum | cut -c 1-16)
+
+# kernel_choose [generic]: sets kernel_folder
+kernel_choose() {
+  local drivers
+  if [[ ${1:-} == generic ]]; then
+    kernel_image=linux-image-amd64
+    kernel_drivers[igbvf]='igb igbvf'
+  fi
+  drivers=$(printf '%s\n' "$kernel_image" "${kernel_drivers[@]}" | LC_ALL=C sort | sha256sum | cut -c 1-16)
+  kernel_folder=$ladon_cache/kernel-$drivers
+}
 
 # little_endian FILE OFFSET BYTES: prints the number there
 little_endian() { od -An -v -t "u$3" -j "$2" -N "$3" -- "$1" | tr -d ' '; }
@@ -58,7 +70,7 @@ kernel_module() {
 }
 
 kernel_package() {
-  apt-cache depends --important linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p'
+  apt-cache depends --important "$kernel_image" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p'
 }
 
 # kernel_download FOLDER
@@ -71,7 +83,7 @@ kernel_download() {
   echo "reading the package lists again: the kernel is not known, or no longer on the mirror"
   as_root apt-get -o DPkg::Lock::Timeout=300 update
   package=$(kernel_package)
-  [[ -n $package ]] || die "apt does not know linux-image-cloud-amd64" "add Debian's main archive to the apt sources"
+  [[ -n $package ]] || die "apt does not know $kernel_image" "add Debian's main archive to the apt sources"
   apt-get -o APT::Sandbox::User=root download "$package"
 }
 
@@ -98,7 +110,7 @@ kernel_provide() {
   if cache_valid "$kernel_folder"; then return 0; fi
   scratch=$(cache_scratch kernel)
   if [[ -z $(kernel_package) ]]; then need_root "reading the package lists"; fi
-  step "download Debian's cloud kernel" kernel_download "$scratch/package"
+  step "download Debian's kernel" kernel_download "$scratch/package"
   step "unpack the kernel" kernel_unpack "$scratch" "$scratch/new"
   cache_publish "$scratch/new" "$kernel_folder"
   cache_prune kernel
