@@ -49,7 +49,8 @@ void AffectedSet::requester(pcie::Domain domain, pcie::Sbdf rid, int depth) {
     const auto ntb = static_cast<std::uint16_t>(static_cast<unsigned>(domain) - 1);
     if (rid.devfn() == 0) function({.is_ntb = true, .index = ntb, .function = 1});
     const NtbTable& table = *tables_.ntbs[ntb];
-    return behind_proxy(table.management.lut, {pcie::kManagementDomain, table.segment}, rid.devfn(), depth);
+    return behind_proxy(table, table.management.lut, {pcie::kManagementDomain, table.segment}, rid.devfn(),
+                        depth);
   }
   for (const PortTable& port : tables_.hosts.front()->in(rid.segment).packet_switch->downstream) {
     if (!port.bridge.leads_to(rid.bus())) continue;
@@ -61,19 +62,20 @@ void AffectedSet::requester(pcie::Domain domain, pcie::Sbdf rid, int depth) {
     }
     if (rid.devfn() == 0) function({.is_ntb = true, .index = index, .function = 0});
     const pcie::Domain far{static_cast<std::uint16_t>(index + 1)};
-    behind_proxy(tables_.ntbs[index]->link.lut, {far}, rid.devfn(), depth);
+    behind_proxy(*tables_.ntbs[index], tables_.ntbs[index]->link.lut, {far}, rid.devfn(), depth);
   }
 }
 
-void AffectedSet::behind_proxy(const std::vector<LutEntry>& lut, Near near, std::uint8_t devfn, int depth) {
+void AffectedSet::behind_proxy(const NtbTable& ntb, const std::vector<LutEntry>& lut, Near near,
+                               std::uint8_t devfn, int depth) {
   // Without the check, anyone may come as the NTB itself.
-  if (!tables_.defences.lut && devfn == 0) everyone();
+  if (!tables_.looks_up(ntb) && devfn == 0) everyone();
   for (const LutEntry& entry : lut)
     if (entry.proxy == devfn) requester(near.domain, {near.segment, entry.rid}, depth + 1);
 }
 
-void AffectedSet::all_of(const std::vector<LutEntry>& lut, Near near) {
-  if (!tables_.defences.lut) everyone();
+void AffectedSet::all_of(const NtbTable& ntb, const std::vector<LutEntry>& lut, Near near) {
+  if (!tables_.looks_up(ntb)) everyone();
   for (const LutEntry& entry : lut) requester(near.domain, {near.segment, entry.rid});
 }
 
@@ -114,21 +116,22 @@ void AffectedSet::ntb(std::uint16_t ntb, const NtbTable& before, const NtbTable&
   if ((before.link_up && !after.link_up) || lost(before.management, after.management) ||
       lost(before.link, after.link))
     return everyone();
-  if (!all_kept(before.management.windows, after.management.windows)) all_of(before.management.lut, near);
-  if (!all_kept(before.link.windows, after.link.windows)) all_of(before.link.lut, far);
+  if (!all_kept(before.management.windows, after.management.windows))
+    all_of(before, before.management.lut, near);
+  if (!all_kept(before.link.windows, after.link.windows)) all_of(before, before.link.lut, far);
   // An entry serves its requester, and completes the reads of those who come the other way.
   for (const LutEntry& entry : before.management.lut) {
     if (contains(after.management.lut, entry)) continue;
     requester(near.domain, {near.segment, entry.rid});
-    all_of(before.link.lut, far);
+    all_of(before, before.link.lut, far);
   }
   for (const LutEntry& entry : before.link.lut) {
     if (contains(after.link.lut, entry)) continue;
     requester(far.domain, entry.rid);
-    all_of(before.management.lut, near);
+    all_of(before, before.management.lut, near);
   }
   // Without the check a new entry, too, changes under which ID a requester arrives.
-  if (!tables_.defences.lut &&
+  if (!tables_.looks_up(before) &&
       (!all_kept(after.management.lut, before.management.lut) || !all_kept(after.link.lut, before.link.lut)))
     everyone();
 }

@@ -35,8 +35,10 @@ class AffectedSet {
     pcie::HostSegment segment{};
   };
   void requester(pcie::Domain domain, pcie::Sbdf rid, int depth);
-  void behind_proxy(const std::vector<LutEntry>& lut, Near near, std::uint8_t devfn, int depth);
-  void all_of(const std::vector<LutEntry>& lut, Near near);
+  // `ntb`: the one whose look-up table this is.
+  void behind_proxy(const NtbTable& ntb, const std::vector<LutEntry>& lut, Near near, std::uint8_t devfn,
+                    int depth);
+  void all_of(const NtbTable& ntb, const std::vector<LutEntry>& lut, Near near);
 
   const Tables& tables_;
   Affected affected_;

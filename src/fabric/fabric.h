@@ -47,6 +47,16 @@ struct NtbOptions {
   std::uint64_t register_window = std::uint64_t{64} << 20;  // link side BAR 2
   std::uint16_t lut_entries = 32;                           // each way, at most spec::ntb::kMaxLut
   std::uint8_t windows = 128;                               // each way, at most spec::ntb::kMaxWindows
+  // What parts of its kind cannot do (spec/ntb_parts.h). A window in the register BAR goes by `granule`
+  // bytes, a power of two of at least 4096; its translation by its own length; a window in the DMA BAR is all
+  // of it.
+  std::uint64_t granule = 4096;
+  bool size_aligned = false, whole_bar = false;
+  // Without a table everyone crosses as the NTB itself; lut_entries is 0 then. By device: an entry is meant
+  // for all functions of a device, which is told to software and otherwise no difference: it has one entry
+  // for each.
+  bool requester_table = true, by_device = false;
+  bool narrow = false;  // DMA and register BAR are 32-bit
   // Checks left out, to show what they are worth: never in a rack that is to hold.
   struct Mutations {
     bool unchecked = false;           // windows overlap, look-up entries repeat

@@ -58,7 +58,11 @@ void check(const NtbOptions& ntb) {
   for (const std::uint64_t size : {ntb.dma_window, ntb.register_window})
     if (!std::has_single_bit(size) || size < (std::uint64_t{1} << 20))
       refuse("an NTB window must be a power of two of at least 1 MiB");
-  if (ntb.lut_entries == 0 || ntb.lut_entries > spec::ntb::kMaxLut) refuse("LUT entries: 1 to 512");
+  if (!ntb.requester_table && ntb.lut_entries != 0) refuse("LUT entries without a requester-ID table");
+  if (ntb.requester_table && (ntb.lut_entries == 0 || ntb.lut_entries > spec::ntb::kMaxLut))
+    refuse("LUT entries: 1 to 512");
+  if (!std::has_single_bit(ntb.granule) || ntb.granule < 4096 || ntb.granule > ntb.register_window)
+    refuse("the granule of an NTB's windows: a power of two from 4 KiB to the register window");
   if (ntb.windows == 0 || ntb.windows > spec::ntb::kMaxWindows) refuse("NTB windows: 1 to 128");
 }
 

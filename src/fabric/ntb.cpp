@@ -1,6 +1,7 @@
 #include "fabric/ntb.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "spec/pci.h"
 
@@ -38,9 +39,12 @@ Error Ntb::check(int direction, std::size_t index, std::uint32_t control) const 
   const auto bar = static_cast<std::uint8_t>((control >> ntb::kWindowBarShift) & 7);
   const std::uint64_t size = bar_size(direction, bar);
   if (size == 0) return Error::no_such_bar;
-  if ((offset | length | translation) % kPage != 0) return Error::unaligned;
+  const std::uint64_t granule = bar == ntb::kRegisterBar && direction == 1 ? options_.granule : kPage;
+  if ((offset | length | translation) % granule != 0) return Error::unaligned;
   if (length == 0) return Error::empty;
   if (offset >= size || length > size - offset) return Error::outside_bar;
+  if (options_.size_aligned && translation % std::bit_ceil(length) != 0) return Error::unaligned;
+  if (options_.whole_bar && direction == 0 && bar == ntb::kDmaBar && length != size) return Error::unaligned;
   if (length - 1 > ~translation) return Error::wrap;
   if (options_.mutations.unchecked) return Error::none;
   for (const Window& other : windows) {
@@ -80,6 +84,7 @@ NtbTable Ntb::table(pcie::HostSegment segment, std::uint16_t port) const {
   return {.segment = segment,
           .port = port,
           .link_up = link_up_,
+          .requester_table = options_.requester_table,
           .management = side_table(management_, 0),
           .link = side_table(link_, 1)};
 }
@@ -99,9 +104,12 @@ NtbFunction::NtbFunction(Ntb& ntb, NtbSideName side, const NtbOptions& options)
         space.add_bar(ntb::kControlBar, BarKind::memory32, ntb::kControlBarSize);
         if (management) {
           space.add_bar(ntb::kMsiBar, BarKind::memory32, ntb::kMsiBarSize);
-          space.add_bar(ntb::kDmaBar, BarKind::memory64_prefetchable, options.dma_window);
+          space.add_bar(ntb::kDmaBar, options.narrow ? BarKind::memory32 : BarKind::memory64_prefetchable,
+                        options.dma_window);
         } else {
-          space.add_bar(ntb::kRegisterBar, BarKind::memory64_prefetchable, options.register_window);
+          space.add_bar(ntb::kRegisterBar,
+                        options.narrow ? BarKind::memory32 : BarKind::memory64_prefetchable,
+                        options.register_window);
         }
         space.add_express(pcie::PortType::endpoint, false);
         space.add_msix({.vectors = ntb::kVectors,

@@ -53,6 +53,7 @@ class NtbFunction final : public pcie::Function, private pcie::MsiPort {
   std::uint32_t read_version(std::uint32_t) { return 1; }
   std::uint32_t read_side(std::uint32_t) { return static_cast<std::uint32_t>(side_); }
   std::uint32_t read_shape(std::uint32_t);
+  std::uint32_t read_limits(std::uint32_t);
   std::uint32_t read_peer(std::uint32_t);
   std::uint32_t read_link(std::uint32_t);
   void write_link(std::uint32_t, std::uint32_t value);

@@ -89,6 +89,7 @@ constexpr auto kLinkOnly = std::to_array<R>({{.offset = ntb::kLink, .name = "LIN
 
 constexpr auto kManagementOnly = std::to_array<R>({
     {.offset = ntb::kShape, .name = "SHAPE", .read = &F::read_shape},
+    {.offset = ntb::kLimits, .name = "LIMITS", .read = &F::read_limits},
     {.offset = ntb::kLink, .name = "LINK", .read = &F::read_link, .write = &F::write_link},
     {.offset = ntb::kError, .name = "ERROR", .read = &F::read_error, .write = &F::write_error},
     {.offset = ntb::kLutMisses, .name = "LUT_MISSES", .read = &F::read_lut_misses},
@@ -146,6 +147,13 @@ std::uint32_t NtbFunction::read_shape(std::uint32_t) {
   return static_cast<std::uint32_t>(ntb_.windows_[0].size()) |
          static_cast<std::uint32_t>(ntb_.luts_[0].size()) << 8 |
          static_cast<std::uint32_t>(std::countr_zero(ntb_.options_.register_window)) << 24;
+}
+
+std::uint32_t NtbFunction::read_limits(std::uint32_t) {
+  const NtbOptions& options = ntb_.options_;
+  return static_cast<std::uint32_t>(std::countr_zero(options.granule)) |
+         (options.size_aligned ? ntb::kLimitSizeAligned : 0) | (options.whole_bar ? ntb::kLimitWholeBar : 0) |
+         (options.requester_table ? 0 : ntb::kLimitNoTable) | (options.by_device ? ntb::kLimitByDevice : 0);
 }
 
 std::uint32_t NtbFunction::read_peer(std::uint32_t) {

@@ -97,6 +97,7 @@ struct NtbTable {
   pcie::HostSegment segment{};  // of the management host: where the management side is
   std::uint16_t port = 0;       // the downstream port above it
   bool link_up = false;
+  bool requester_table = true;  // false: the part has none, and everyone crosses as the NTB itself
   NtbSideTable management, link;
 };
 
@@ -133,6 +134,9 @@ struct Tables {
   std::vector<std::shared_ptr<const EndpointTable>> endpoints;
   std::vector<std::shared_ptr<const NtbTable>> ntbs;  // [k] leads to domain k + 1
   std::shared_ptr<const Names> names;
+
+  // Does this NTB refuse requesters without an entry?
+  [[nodiscard]] bool looks_up(const NtbTable& ntb) const { return defences.lut && ntb.requester_table; }
 
   // The rack's number of a host's segment, and the other way: an ID as that host's own software has it. Every
   // segment has one number, so nobody else's ID can be taken for it.

@@ -137,14 +137,14 @@ bool Walk::cross_back(const Crossing& crossing, Completion& completion) {
   const bool restored = std::any_of(entered.lut.begin(), entered.lut.end(), [&](const LutEntry& entry) {
     return entry.proxy == devfn && entry.rid == crossing.before.bdf;
   });
-  if (!restored && tables_.defences.lut) {
+  if (!restored && tables_.looks_up(table)) {
     completion_fault(here, Table::ntb_lut, Reason::completion_lut_miss, completion.requester);
     return false;
   }
   const auto entry = std::find_if(back.lut.begin(), back.lut.end(), [&](const LutEntry& candidate) {
     return candidate.rid == completion.completer.bdf;
   });
-  if (entry == back.lut.end() && tables_.defences.lut) {
+  if (entry == back.lut.end() && tables_.looks_up(table)) {
     completion_fault(here, Table::ntb_lut, Reason::completion_lut_miss, completion.completer);
     return false;
   }

@@ -60,7 +60,7 @@ Walk::Place Walk::cross(bool outbound, const NtbSideTable& entered, std::uint8_t
   if (!window->access.allows(transaction_.access))
     return refuse(here, Table::ntb_window, Reason::ntb_window_permission);
   const LutEntry* entry = find_entry(entered.lut, rid_.bdf);
-  if (entry == nullptr && tables_.defences.lut) return refuse(here, Table::ntb_lut, Reason::lut_miss);
+  if (entry == nullptr && tables_.looks_up(table)) return refuse(here, Table::ntb_lut, Reason::lut_miss);
 
   const pcie::Domain far =
       outbound ? pcie::Domain{static_cast<std::uint16_t>(ntb_ + 1)} : pcie::kManagementDomain;

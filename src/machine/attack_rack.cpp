@@ -41,11 +41,13 @@ Rack adjusted(Rack rack, const attack::Conditions& conditions) {
     for (auto& host : rack.hosts)
       host.invalidation = deferred ? Invalidation::deferred : Invalidation::strict;
   if (conditions.tight_look_up)
-    for (auto& host : rack.hosts)
+    for (auto& host : rack.hosts) {
+      if (host.ntb.lut == 0) continue;  // its part has no table
       host.ntb.lut = static_cast<std::uint16_t>(
           host.software.size() +
           static_cast<std::size_t>(std::ranges::count_if(
               host.guests, [](const GuestSpec& guest) { return guest.vf.has_value(); })));
+    }
   return rack;
 }
 

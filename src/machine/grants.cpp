@@ -108,10 +108,23 @@ class Collector {
       };
       if (is_vm(setup.grant))
         give(audit::VirtualMachine{domain, setup.grant.vm}, given.gpa.bits(), pcie::kReadWrite);
-      if (slot.connected && enabled) give(virtual_function(vf), given.gpa.bits(), given.access);
+      if (slot.connected && enabled) give_window(vf, setup.grant, given);
     }
     for (const std::uint32_t vector : slot.vectors)
       if (enabled) add_vector(virtual_function(vf), domain, vector);
+  }
+  // Memory to a VF: all that its guest gives it, or where its host's bridge maps a bounce buffer only, that.
+  void give_window(const mh::VfId& vf, const mh::Grant& grant, const ch::GuestMemory::Granted& given) {
+    std::uint64_t length = given.length;
+    if (from_.rack.hosts[static_cast<std::size_t>(grant.host)].mode == Mode::mriov) {
+      const auto space = from_.plan.domains.find({mh::DomainId::Kind::vf, vf.nic, vf.vf});
+      if (space == from_.plan.domains.end()) return;
+      const std::uint64_t window = space->second.mappings.at(Iova(0)).length;
+      if (given.gpa.bits() >= window) return;
+      length = std::min(length, window - given.gpa.bits());
+    }
+    add(virtual_function(vf), {grant.host, Kind::memory}, given.at.bits(), length, given.access,
+        given.gpa.bits());
   }
   [[nodiscard]] bool is_vm(const mh::Grant& grant) const {
     return from_.vms && from_.rack.hosts[static_cast<std::size_t>(grant.host)].kind != HostKind::bare &&

@@ -250,7 +250,9 @@ Placement place(const Rack& rack) {
 std::size_t slots_of(const HostSpec& host) {
   constexpr std::uint64_t kRegisters = spec::ixgbevf::kBarSize + spec::ixgbevf::kMsixBarSize;
   if (host.role == HostRole::management) return ch::HostPart::kMaxSlots;
-  return std::min({std::size_t{ch::HostPart::kMaxSlots}, std::size_t{host.ntb.lut},
+  // Behind a part without a requester-ID table a host's VFs cannot be told apart.
+  const bool table = host.ntb.part->requesters != spec::ntb::Requesters::none;
+  return std::min({std::size_t{ch::HostPart::kMaxSlots}, std::size_t{table ? host.ntb.lut : 1u},
                    std::size_t{host.ntb.windows} / mh::kWindowsPerSlot,
                    static_cast<std::size_t>(host.ntb.register_window / kRegisters)});
 }

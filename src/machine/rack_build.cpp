@@ -3,6 +3,9 @@
 #include <algorithm>
 
 namespace ladon::machine {
+
+using spec::ntb::Requesters;
+
 namespace {
 
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
@@ -35,7 +38,13 @@ fabric::Options fabric_options(const Rack& rack, const std::vector<pcie::Endpoin
                              .ntb = {.dma_window = host.ntb.dma_window,
                                      .register_window = host.ntb.register_window,
                                      .lut_entries = host.ntb.lut,
-                                     .windows = static_cast<std::uint8_t>(host.ntb.windows)},
+                                     .windows = static_cast<std::uint8_t>(host.ntb.windows),
+                                     .granule = granule(*host.ntb.part, host.ntb.register_window),
+                                     .size_aligned = host.ntb.part->size_aligned,
+                                     .whole_bar = !host.ntb.part->limits,
+                                     .requester_table = host.ntb.part->requesters != Requesters::none,
+                                     .by_device = host.ntb.part->requesters == Requesters::by_device,
+                                     .narrow = host.ntb.narrow},
                              .segment = pcie::HostSegment{host.segment}});
   }
   for (std::size_t i = 0; i < devices.size(); ++i)

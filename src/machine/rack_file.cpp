@@ -42,6 +42,7 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
   check_segments(context, nics, nic_fields, hosts, fields);
+  check_devices(context, hosts);
   check_levels(context, nics);
   const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
   if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);

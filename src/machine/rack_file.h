@@ -17,6 +17,7 @@
 #include "base/mac.h"
 #include "mh/intent.h"
 #include "pcie/transaction.h"
+#include "spec/ntb_parts.h"
 
 namespace ladon::machine {
 
@@ -125,9 +126,11 @@ struct GuestSpec {
 };
 
 struct NtbSpec {
-  std::uint16_t lut = 32, windows = 16;                // entries each way
+  const spec::ntb::Part* part = &spec::ntb::kGenericPart;
+  std::uint16_t lut = 32, windows = 16;                // entries each way; lut: 0 where the part has no table
   std::uint64_t dma_window = std::uint64_t{64} << 30;  // bytes, a power of two
   std::uint64_t register_window = 64 << 20;            // bytes, a power of two
+  bool narrow = false;                                 // both windows are 32-bit BARs
 };
 
 enum class HostRole : std::uint8_t { management, compute };
@@ -184,7 +187,8 @@ struct Rack {
 [[nodiscard]] std::uint16_t segments(const Rack& rack);
 
 // How high the addresses reach that a guest's devices emit, from 0: its memory, and with more than 2 GiB the
-// hole below 4 GiB too, above which QEMU's q35 puts the rest.
+// hole below 4 GiB too, above which QEMU's q35 puts the rest; with an IOMMU of the guest's own, all below 4
+// GiB.
 [[nodiscard]] std::uint64_t address_span(const GuestSpec& guest);
 
 // One mistake. `line` and `column` count from 1; 0 where the mistake is that of the whole file.

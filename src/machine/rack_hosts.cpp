@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "base/units.h"
 #include "machine/placement.h"
 #include "machine/rack_levels.h"
 #include "machine/rack_sections.h"
-#include "mh/plan.h"
 
 namespace ladon::machine {
 namespace {
@@ -19,21 +17,11 @@ constexpr std::uint64_t kHostReserve = 64 * kMiB;    // of a virtualized host, f
 constexpr std::uint64_t kMaxHostMemory = 60 * kGiB;  // from 4 GiB to the stride of the global addresses
 constexpr std::uint64_t kGuestFirst = 4 * kGiB, kGuestEnd = 64 * kGiB;
 constexpr std::uint64_t kMaxVcpus = 64, kMinMtu = 68, kMaxMtu = 9710;
-constexpr std::uint64_t kMaxLut = 512, kMaxWindows = 128;  // spec/ntb.h
 constexpr std::array kRoles = {HostRole::management, HostRole::compute};
 constexpr std::array kKinds = {HostKind::virtualized, HostKind::bare};
 constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
 constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
 constexpr std::array kStates = {LinkState::automatic, LinkState::on, LinkState::off};
-
-void read_ntb(RackContext& context, const Field& field, NtbSpec& ntb) {
-  Section section(context.errors, field);
-  section.read_integer("lut", ntb.lut, 1, kMaxLut);
-  section.read_integer("windows", ntb.windows, 2, kMaxWindows);
-  section.read_power_of_two("dma_window", ntb.dma_window, kMiB, 1024 * kGiB);
-  section.read_power_of_two("register_window", ntb.register_window, 4 * kMiB, kGiB);
-  section.finish();
-}
 
 // The NIC that `name` names; complains if there is none.
 std::optional<std::size_t> find_nic(RackContext& context, const Field& field) {
@@ -102,13 +90,6 @@ std::optional<VfSpec> read_vf(RackContext& context, const Field& field, const st
   return vf;
 }
 
-// Where a section has its field; the section itself if the field is left out.
-YamlPlace place_of(const Field& section, std::string_view key) {
-  for (const auto& entry : section.node->entries)
-    if (entry.key == key) return entry.value.place;
-  return section.node->place;
-}
-
 // A guest's memory at a place that the file gives.
 std::optional<Range<BusAddr>> placed(const GuestSpec& guest) {
   return guest.memory_at ? Range<BusAddr>::of(*guest.memory_at, guest.memory) : std::nullopt;
@@ -136,37 +117,6 @@ void check_memory(RackContext& context, const HostSpec& host, const std::vector<
         fmt::format("{} do not hold the guests' memory{}, {} together", format_size(host.memory),
                     host.kind == HostKind::bare ? "" : " and 64 MiB for the host", format_size(sum)),
         "give the host more or the guests less");
-}
-
-// A field of the host's `ntb`: where it stands if it is written, else the section, else the host.
-YamlPlace place_in_ntb(const Field& host, std::string_view key) {
-  for (const auto& entry : host.node->entries)
-    if (entry.key == "ntb") return place_of({&entry.value, host.path + ".ntb"}, key);
-  return host.node->place;
-}
-
-// What the host's NTB must be able to carry.
-void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
-  const auto vfs = static_cast<std::size_t>(
-      std::ranges::count_if(host.guests, [](const GuestSpec& g) { return g.vf.has_value(); }));
-  const auto complain = [&](std::string_view key, std::string message, std::string mend) {
-    context.errors.add(place_in_ntb(field, key), fmt::format("{}.ntb.{}", field.path, key),
-                       std::move(message), std::move(mend));
-  };
-  if (vfs > host.ntb.lut)
-    complain("lut", fmt::format("{} entries are too few for the host's {} VFs", host.ntb.lut, vfs),
-             fmt::format("write {} or more, or give the host fewer VFs", vfs));
-  if (vfs * mh::kWindowsPerSlot > host.ntb.windows)
-    complain("windows", fmt::format("{} windows are too few for the host's {} VFs", host.ntb.windows, vfs),
-             fmt::format("write {} or more, or give the host fewer VFs", vfs * mh::kWindowsPerSlot));
-  for (const auto& guest : host.guests)
-    if (host.mode == Mode::mriov_plus && (guest.vf || guest.network) &&
-        address_span(guest) > host.ntb.dma_window)
-      complain("dma_window",
-               fmt::format("{} do not hold the addresses of {}, which reach to {}",
-                           format_size(host.ntb.dma_window), guest.name, format_size(address_span(guest))),
-               fmt::format("write {} or more, or write mode: mriov",
-                           format_size(std::bit_ceil(address_span(guest)))));
 }
 
 std::vector<Field> guest_fields(Section& section, const HostSpec& host) {
@@ -244,7 +194,7 @@ HostSpec read_host(RackContext& context, const Field& field, const std::vector<N
     section.read_choice<HostKind>("kind", host.kind, kKinds);
     section.read_choice<Mode>("mode", host.mode, kModes);
     section.read_integer("segment", host.segment, 0, kMaxSegments - 1);
-    if (const auto ntb = section.find("ntb")) read_ntb(context, *ntb, host.ntb);
+    read_ntb(context, section.find("ntb"), host);
   }
   if (const auto iommu = section.find("iommu")) {
     Section iommu_section(context.errors, *iommu);

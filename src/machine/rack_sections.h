@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,19 @@ void check_levels(RackContext& context, const std::vector<NicSpec>& nics);
 [[nodiscard]] inline Written written_at(const Field& field) {
   return {field.node->place.line, field.node->place.column, field.path};
 }
+// Where a section has its field; the section itself if the field is left out.
+[[nodiscard]] inline YamlPlace place_of(const Field& section, std::string_view key) {
+  for (const auto& entry : section.node->entries)
+    if (entry.key == key) return entry.value.place;
+  return section.node->place;
+}
+
+// A compute host's `ntb`, whose mode has been read: what its part has, or less.
+void read_ntb(RackContext& context, const std::optional<Field>& field, HostSpec& host);
+// What the host's NTB must be able to carry. `field` is the host's.
+void check_ntb(RackContext& context, const HostSpec& host, const Field& field);
+// Over all hosts: whose functions an NTB cannot tell apart.
+void check_devices(RackContext& context, const std::vector<HostSpec>& hosts);
 // `nics` are those of the file, already read.
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,

@@ -11,7 +11,9 @@
 namespace ladon::machine {
 namespace {
 
-constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMiB = 1 << 20, kGiB = std::uint64_t{1} << 30;
+// rack_build.cpp: its 32-bit addresses for BARs.
+constexpr std::uint64_t kNarrow = 0x8000'0000, kNarrowEnd = 0xFEC0'0000;
 // mh/inventory.h: the management host's 64-bit addresses, and how they are cut.
 constexpr std::uint64_t kAddresses = std::uint64_t{1} << 46, kStride = 64 * kGiB;
 
@@ -63,6 +65,30 @@ void check_space(RackContext& context, const std::vector<HostSpec>& hosts, const
                      fmt::format("write {} or less", format_size(std::bit_floor(kAddresses / places))));
 }
 
+// 32-bit BARs share what the management host has below 4 GiB, each at a multiple of its size, as enumeration
+// finds them: in each segment its hosts' bridges, then its NICs.
+void check_narrow_space(RackContext& context, const std::vector<NicSpec>& nics,
+                        const std::vector<HostSpec>& hosts, const std::vector<Field>& fields,
+                        std::size_t segments) {
+  std::uint64_t at = kNarrow;
+  for (std::size_t segment = 0; segment < segments; ++segment) {
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+      if (hosts[i].role != HostRole::compute || hosts[i].segment != segment) continue;
+      if (const std::uint64_t size = hosts[i].ntb.dma_window; hosts[i].ntb.narrow)
+        at = ((at + size - 1) & ~(size - 1)) + size;
+      at += 2 * kMiB;
+      if (at <= kNarrowEnd) continue;
+      context.errors.add(fields[i].node->place, fields[i].path + ".ntb.dma_window",
+                         fmt::format("the 32-bit windows of {} and the hosts before it do not fit the "
+                                     "management host's {} below 4 GiB",
+                                     quoted(hosts[i].name), format_size(kNarrowEnd - kNarrow)),
+                         "write smaller ones, or bars: 64 for some");
+      return;
+    }
+    at += kMiB * static_cast<std::uint64_t>(std::ranges::count(nics, segment, &NicSpec::segment));
+  }
+}
+
 }  // namespace
 
 void check_segments(RackContext& context, const std::vector<NicSpec>& nics,
@@ -79,6 +105,7 @@ void check_segments(RackContext& context, const std::vector<NicSpec>& nics,
     if (hosts[i].role == HostRole::compute) add(hosts[i].segment, host_fields[i]);
   check_numbers(context, ports);
   check_space(context, hosts, host_fields, last + std::size_t{1});
+  check_narrow_space(context, nics, hosts, host_fields, last + std::size_t{1});
 }
 
 }  // namespace ladon::machine

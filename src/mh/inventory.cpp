@@ -29,7 +29,8 @@ BusAddr register_at(const host::PciFunction& function, std::uint32_t offset) {
   return BusAddr(function.bars[ntb::kControlBar].base.bits() + offset);
 }
 
-// Only the NTBs' DMA BARs have places of their own: those of the hosts behind them.
+// Only the NTBs' DMA BARs have places of their own: those of the hosts behind them. One that is 32-bit lies
+// where there is room among the others.
 std::expected<std::vector<host::WantedBase>, host::Error> wanted_bases(
     host::BlockingHost& host, const std::vector<host::PciFunction>& functions) {
   std::uint64_t largest = 0;
@@ -37,7 +38,7 @@ std::expected<std::vector<host::WantedBase>, host::Error> wanted_bases(
     if (is_ntb(function)) largest = std::max(largest, function.bars[ntb::kDmaBar].size);
   std::map<std::pair<pcie::HostSegment, std::uint32_t>, std::size_t> bridges;  // by segment and host
   for (std::size_t i = 0; i < functions.size(); ++i) {
-    if (!is_ntb(functions[i]) || functions[i].bars[ntb::kDmaBar].size == 0) continue;
+    if (!is_ntb(functions[i]) || !functions[i].bars[ntb::kDmaBar].wide) continue;
     const auto peer = host.load32(register_at(functions[i], ntb::kPeer));
     if (!peer) return std::unexpected(peer.error());
     bridges.emplace(std::pair(functions[i].bdf.segment, *peer), i);
@@ -58,7 +59,8 @@ std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::
   const auto side = host.load32(register_at(function, ntb::kSide));
   const auto shape = host.load32(register_at(function, ntb::kShape));
   const auto peer = host.load32(register_at(function, ntb::kPeer));
-  if (!id || !side || !shape || !peer) return bad("the NTB's registers do not answer");
+  const auto limits = host.load32(register_at(function, ntb::kLimits));
+  if (!id || !side || !shape || !peer || !limits) return bad("the NTB's registers do not answer");
   if (*id != ntb::kMagic || *side != 0) return bad("not the management side of an NTB");
   return Ntb{.bdf = function.bdf,
              .peer = pcie::Domain{static_cast<std::uint16_t>(*peer)},
@@ -68,7 +70,11 @@ std::expected<Ntb, InventoryError> ntb_of(host::BlockingHost& host, const host::
              .dma_size = function.bars[ntb::kDmaBar].size,
              .register_size = std::uint64_t{1} << (*shape >> 24 & 63),
              .windows = static_cast<std::uint16_t>(*shape & 0xFF),
-             .lut_entries = static_cast<std::uint16_t>(*shape >> 8 & 0xFFFF)};
+             .lut_entries = static_cast<std::uint16_t>(*shape >> 8 & 0xFFFF),
+             .granule = std::uint64_t{1} << (*limits & 63),
+             .requester_table = (*limits & ntb::kLimitNoTable) == 0,
+             .by_device = (*limits & ntb::kLimitByDevice) != 0,
+             .whole_bar = (*limits & ntb::kLimitWholeBar) != 0};
 }
 
 std::expected<Nic, InventoryError> nic_of(host::BlockingHost& host, const host::PciFunction& function) {

@@ -18,6 +18,9 @@ struct Ntb {
   std::uint64_t dma_size = 0;                  // bytes
   std::uint64_t register_size = 0;             // bytes of the register BAR on the other side
   std::uint16_t windows = 0, lut_entries = 0;  // each way
+  // What the part cannot do (spec/ntb.h, kLimits).
+  std::uint64_t granule = 4096;  // bytes, of windows in the register BAR
+  bool requester_table = true, by_device = false, whole_bar = false;
   bool operator==(const Ntb&) const = default;
 };
 

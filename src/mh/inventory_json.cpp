@@ -75,7 +75,11 @@ Json json_of(const Ntb& n) {
           {"dma_size", n.dma_size},
           {"register_size", n.register_size},
           {"windows", n.windows},
-          {"lut_entries", n.lut_entries}};
+          {"lut_entries", n.lut_entries},
+          {"granule", n.granule},
+          {"requester_table", n.requester_table},
+          {"by_device", n.by_device},
+          {"whole_bar", n.whole_bar}};
 }
 Ntb ntb_of(const Json& j) {
   return {.bdf = address_of(j.at("bdf")),
@@ -86,7 +90,11 @@ Ntb ntb_of(const Json& j) {
           .dma_size = get<std::uint64_t>(j, "dma_size"),
           .register_size = get<std::uint64_t>(j, "register_size"),
           .windows = get<std::uint16_t>(j, "windows"),
-          .lut_entries = get<std::uint16_t>(j, "lut_entries")};
+          .lut_entries = get<std::uint16_t>(j, "lut_entries"),
+          .granule = get<std::uint64_t>(j, "granule"),
+          .requester_table = j.at("requester_table").get<bool>(),
+          .by_device = j.at("by_device").get<bool>(),
+          .whole_bar = j.at("whole_bar").get<bool>()};
 }
 
 Json json_of(const Nic& n) {

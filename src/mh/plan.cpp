@@ -107,12 +107,14 @@ class Planner {
     if (ntb.windows < kOutboundWindows)
       return short_of(PlanProblem::windows_short, host_name(host.domain), "outbound windows",
                       kOutboundWindows, ntb.windows);
-    plan_.windows[{*index, Direction::outbound, kMemoryWindow}] = {ntb::kDmaBar, 0, host.dma_span, BusAddr(0),
-                                                                   pcie::kReadWrite};
+    // Where a window cannot end before its BAR does, what bounds the VFs is their IOMMU domain alone.
+    plan_.windows[{*index, Direction::outbound, kMemoryWindow}] = {
+        ntb::kDmaBar, 0, ntb.whole_bar ? ntb.dma_size : host.dma_span, BusAddr(0), pcie::kReadWrite};
     plan_.windows[{*index, Direction::outbound, kMsiWindow}] = {
         ntb::kMsiBar, 0, pci::kInterruptLength, BusAddr(pci::kInterruptBase), pcie::kWriteOnly};
-    plan_.luts[{*index, Direction::inbound, 0}] = {kCpuRid, kFirstProxy};
-    plan_.domains[{DomainId::Kind::host, *index, 0}].rid = ntb.bdf.later(kFirstProxy);
+    if (ntb.requester_table) plan_.luts[{*index, Direction::inbound, 0}] = {kCpuRid, kFirstProxy};
+    plan_.domains[{DomainId::Kind::host, *index, 0}].rid =
+        ntb.bdf.later(ntb.requester_table ? kFirstProxy : std::uint8_t{0});
     return {};
   }
 
@@ -150,8 +152,12 @@ class Planner {
     const Ntb& ntb = inventory_.ntbs[*index];
     if (auto fits = check_room(grant, nic, ntb); !fits) return fits;
 
-    const auto proxy = static_cast<std::uint8_t>(kFirstProxy + grant.slot);
-    plan_.luts[{*index, Direction::outbound, grant.slot}] = {nic.vf_bdf(grant.vf).bdf, proxy};
+    if (auto apart = check_apart(grant, nic, ntb); !apart) return apart;
+
+    const auto proxy =
+        ntb.requester_table ? static_cast<std::uint8_t>(kFirstProxy + grant.slot) : std::uint8_t{0};
+    if (ntb.requester_table)
+      plan_.luts[{*index, Direction::outbound, grant.slot}] = {nic.vf_bdf(grant.vf).bdf, proxy};
 
     const std::uint64_t stride = nic.vf_registers_size + nic.vf_msix_size;
     const std::uint64_t registers = grant.slot * stride, msix = registers + nic.vf_registers_size;
@@ -184,10 +190,8 @@ class Planner {
                        ", and no request gets from one to the other: grant a VF of a NIC in segment " +
                        segment_name(ntb.bdf) + ", or connect the host in segment " + segment_name(nic.pf));
     const unsigned slots = grant.slot + 1u;
-    if (slots > ntb.lut_entries)
+    if (ntb.requester_table && slots > ntb.lut_entries)
       return short_of(PlanProblem::lut_short, who, "outbound look-up table entries", slots, ntb.lut_entries);
-    if (ntb.lut_entries == 0)
-      return short_of(PlanProblem::lut_short, who, "inbound look-up table entries", 1, 0);
     if (slots * kWindowsPerSlot > ntb.windows)
       return short_of(PlanProblem::windows_short, who, "inbound windows", slots * kWindowsPerSlot,
                       ntb.windows);
@@ -197,6 +201,33 @@ class Planner {
     if (bytes > ntb.register_size)
       return short_of(PlanProblem::register_bar_short, who, "bytes of the NTB's register BAR", bytes,
                       ntb.register_size);
+    return {};
+  }
+
+  // Whether the NTB can tell this VF from those that others have, and its registers from theirs.
+  Step check_apart(const Grant& grant, const Nic& nic, const Ntb& ntb) const {
+    const std::string who = host_name(grant.host) + ", " + vf_name(grant);
+    for (const std::uint64_t size : {nic.vf_registers_size, nic.vf_msix_size})
+      if (size % ntb.granule != 0)
+        return short_of(PlanProblem::coarse_windows, who, "bytes, the granule of the NTB's register windows",
+                        size, ntb.granule);
+    for (const Grant& other : intent_.grants) {
+      if (&other == &grant) continue;
+      if (!ntb.requester_table && other.host == grant.host)
+        return wrong(PlanProblem::one_requester,
+                     who + ": NTB " + pcie::to_string(ntb.bdf) +
+                         " has no requester-ID table, so the host's IOMMU cannot tell it from " +
+                         vf_name(other) +
+                         ": grant the host one of them, or bridge it by a part with a table");
+      const bool same_device =
+          other.nic == grant.nic && nic.vf_bdf(other.vf).bdf.bits >> 3 == nic.vf_bdf(grant.vf).bdf.bits >> 3;
+      if (ntb.by_device && same_device && other.host != grant.host)
+        return wrong(PlanProblem::shared_device,
+                     who + ": NTB " + pcie::to_string(ntb.bdf) + " tells devices apart, not functions, and " +
+                         vf_name(other) + " of " + host_name(other.host) +
+                         " is a function of the same device, " + pcie::to_string(nic.vf_bdf(grant.vf)) +
+                         ": grant it a VF of another device");
+    }
     return {};
   }
 
@@ -299,6 +330,12 @@ std::string_view name(PlanProblem problem) {
       return "register BAR short";
     case PlanProblem::dma_bar_short:
       return "DMA BAR short";
+    case PlanProblem::coarse_windows:
+      return "NTB windows too coarse";
+    case PlanProblem::one_requester:
+      return "no requester-ID table";
+    case PlanProblem::shared_device:
+      return "functions of one device at two hosts";
     case PlanProblem::bad_span:
       return "bad span";
     case PlanProblem::bad_level:

@@ -116,6 +116,10 @@ enum class PlanProblem : std::uint8_t {
   proxies_short,
   register_bar_short,
   dma_bar_short,
+  coarse_windows,  // the NTB's windows cannot be cut as finely as a VF's registers
+  one_requester,   // the NTB gives all VFs of the host one ID, so only one can be told from the host's others
+  shared_device,   // the NTB tells devices apart, not functions, and another host has a function of this
+                   // device
   bad_span,
   bad_level,     // no device could keep it
   level_short,   // the NIC has not enough left of what it promises

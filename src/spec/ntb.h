@@ -35,6 +35,15 @@ inline constexpr std::uint32_t kPeer = 0x0010;  // RO the domain number on the o
 inline constexpr std::uint32_t kLink = 0x0014;  // [0] link up: management side RW, link side RO
 inline constexpr std::uint32_t kError =
     0x0018;  // RO reason (Error) of the last refused enable; W1C by writing anything
+// RO, management side: what parts of its kind cannot do (ntb_parts.h). [5:0] log2 of the granule of windows
+// in the link side's register BAR: offset, length and translation are its multiples. [8] a window's
+// translation is a multiple of the window's length, rounded up to a power of two. [9] a window in the DMA BAR
+// is all of that BAR. [10] there is no requester-ID look-up table: everyone arrives as the NTB itself, and
+// completions come back without one. [11] an entry of the table stands for all functions of its requester's
+// device.
+inline constexpr std::uint32_t kLimits = 0x001C;
+inline constexpr std::uint32_t kLimitSizeAligned = 1u << 8, kLimitWholeBar = 1u << 9,
+                               kLimitNoTable = 1u << 10, kLimitByDevice = 1u << 11;
 inline constexpr std::uint32_t kMagic = 0x4C4E5442;  // "LNTB"
 
 // Windows. Outbound: entered on the management side, out on the link side (VF -> host). Inbound: the reverse.

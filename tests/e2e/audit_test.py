@@ -9,6 +9,8 @@ import rack
 EXAMPLE = pathlib.Path(rack.EXAMPLE)
 SINGLE = EXAMPLE.parent / "single-host.yaml"
 SEGMENTS = EXAMPLE.parent / "two-segments.yaml"
+MORE = [EXAMPLE.parent / name for name in ("many-nics.yaml", "bounce.yaml")]
+PARTS = EXAMPLE.parent / "two-parts.yaml"
 
 
 class Audit(unittest.TestCase):
@@ -23,7 +25,7 @@ class Audit(unittest.TestCase):
         return self.folder.write(f"{defence}.yaml", EXAMPLE.read_text() + f"\ndefences: {{{defence}: off}}\n")
 
     def test_the_examples_are_clean(self):
-        for example in (EXAMPLE, SINGLE, SEGMENTS):
+        for example in (EXAMPLE, SINGLE, SEGMENTS, *MORE):
             with self.subTest(example=example):
                 done = self.audit(example, "--json")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -32,6 +34,17 @@ class Audit(unittest.TestCase):
                 self.assertGreater(report["initiators"], 3)
                 self.assertGreater(report["mappings"], 10)
                 self.assertLess(report["seconds"], 60)
+
+    def test_what_a_part_without_a_table_lets_through_is_accepted(self):
+        done = self.audit(PARTS, "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["unreachable"], [])
+        self.assertTrue(report["findings"])
+        for finding in report["findings"]:
+            self.assertTrue(finding["accepted"], finding)
+        # Nobody's but that host's own.
+        self.assertEqual({finding["domain"] for finding in report["findings"]}, {"mh", "ch2"})
 
     def test_every_defence_matters(self):
         for defence in ("acs", "mh_iommu", "ntb_lut", "ch_iommu", "interrupt_remapping", "ept"):

@@ -14,6 +14,7 @@ namespace ladon::fakes {
 struct NtbShape {
   std::uint32_t windows = 16, lut = 32;
   std::uint64_t dma_size = 1ull << 36, register_size = 64 << 20;  // bytes, powers of two
+  std::uint32_t limits = 12;                                      // spec::ntb::kLimits
 };
 
 class FakeNtb {
@@ -114,6 +115,7 @@ class FakeNtb {
     if (offset == ntb::kId) return ntb::kMagic;
     if (offset == ntb::kSide) return static_cast<std::uint64_t>(side);
     if (offset == ntb::kShape) return side == 0 ? shape_word() : 0;
+    if (offset == ntb::kLimits) return side == 0 ? shape_.limits : 0;
     if (offset == ntb::kPeer) return side == 0 ? peer_ : 0;
     if (side == 1 && offset < ntb::kScratchpads) return 0;
     return reg(offset);

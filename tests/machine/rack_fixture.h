@@ -2,6 +2,7 @@
 // guests' places.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <future>
@@ -46,10 +47,14 @@ struct ClientGuest {
   SlotMmio registers;
   client::VfDriver driver;
 
-  ClientGuest(Machine& machine, std::size_t guest, SyntheticGuest attached, const client::VfOptions& options)
+  // The driver has the first `reach` bytes of the guest's memory.
+  ClientGuest(Machine& machine, std::size_t guest, SyntheticGuest attached, const client::VfOptions& options,
+              std::uint64_t reach = ~std::uint64_t{0})
       : memory(std::move(attached)),
         registers(machine, guest),
-        driver(registers, {Iova(0), {memory.memory.mapped_or_null(), memory.memory.size()}}, options) {}
+        driver(registers, {Iova(0), all().first(std::min<std::size_t>(reach, memory.memory.size()))},
+               options) {}
+  [[nodiscard]] Bytes all() const { return {memory.memory.mapped_or_null(), memory.memory.size()}; }
 };
 
 // How often each side looks for what interrupts should have told it.
@@ -81,6 +86,7 @@ class RunningRack {
 
   void start_management() {
     stop_ = false;
+    ended_ = false;
     management_ = std::thread([this] {
       const auto served = run_management({.socket = machine_->management_socket(),
                                           .intent = directory_->path() + "/intent.json",
@@ -89,6 +95,7 @@ class RunningRack {
                                           .look_every = look_.management},
                                          Log::silent(), stop_);
       if (!served) management_error_ = served.error();
+      ended_ = true;
     });
   }
   void stop_management() {
@@ -110,11 +117,11 @@ class RunningRack {
     return run_until([&] { return machine_->all_assigned(); });
   }
   // A guest with a driver that has probed and opened its rings.
-  [[nodiscard]] std::unique_ptr<ClientGuest> client(std::size_t guest,
-                                                    const client::VfOptions& options = {}) {
+  [[nodiscard]] std::unique_ptr<ClientGuest> client(std::size_t guest, const client::VfOptions& options = {},
+                                                    std::uint64_t reach = ~std::uint64_t{0}) {
     auto attached = attach_synthetic_guest(*machine_, guest);
     if (!attached) throw std::runtime_error(attached.error());
-    auto made = std::make_unique<ClientGuest>(*machine_, guest, std::move(*attached), options);
+    auto made = std::make_unique<ClientGuest>(*machine_, guest, std::move(*attached), options, reach);
     if (auto probed = made->driver.probe(); !probed) throw std::runtime_error("the driver's probe failed");
     if (auto opened = made->driver.open(); !opened) throw std::runtime_error("the driver's open failed");
     return made;
@@ -134,9 +141,12 @@ class RunningRack {
     }
     return once(request);
   }
+  [[nodiscard]] std::string intent() const { return directory_->path() + "/intent.json"; }
   [[nodiscard]] std::string control() const { return directory_->path() + "/mh.sock"; }
   [[nodiscard]] std::string journal() const { return directory_->path() + "/journal"; }
+  // Good once the program has ended, or is known not to end by itself.
   [[nodiscard]] const std::string& management_error() const { return management_error_; }
+  [[nodiscard]] bool management_ended() const { return ended_; }
 
  private:
   SteadyClock clock_;
@@ -144,7 +154,7 @@ class RunningRack {
   std::unique_ptr<RunDirectory> directory_;
   std::unique_ptr<Machine> machine_;
   std::thread management_;
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, ended_{false};
   std::string management_error_;
 };
 

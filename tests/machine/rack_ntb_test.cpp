@@ -100,6 +100,36 @@ TEST(RackNtbs, MoreThanTwoGigabytesReachBeyondTheHole) {
   EXPECT_EQ(address_span(guest), (std::uint64_t{4} << 30) + (2 << 20));
 }
 
+// Software that wants one entry more than there are says so and changes nothing. What hardware does that is
+// asked for it all the same: NtbRegisters.AFullLutFailsClosed.
+TEST(RackNtbs, AFullTableFailsClosedAndSaysSo) {
+  const std::string small = "    ntb: {lut: 2}\n";
+  RunningRack rack(rack_with(small, ""));
+  ASSERT_TRUE(rack.wait_assigned()) << rack.management_error();
+  const auto entries = [&] { return rack.machine().fabric().tables()->ntbs[0]->management.lut.size(); };
+  ASSERT_EQ(entries(), 2u);
+  auto one = rack.client(0), other = rack.client(1);
+
+  rack.stop_management();
+  auto intent = intent_of(*parse_rack(rack_with(small, ""), "x.yaml"));
+  intent.grants.push_back(intent.grants.front());
+  intent.grants.back().vf = 5;
+  intent.grants.back().slot = 2;
+  intent.grants.back().mac = MacAddress::from_bits(0x0200'0000'0005);
+  ASSERT_TRUE(write_intent(intent, rack.intent()));
+  rack.start_management();
+  EXPECT_TRUE(rack.run_until([&] { return rack.management_ended(); }));
+  EXPECT_THAT(rack.management_error(),
+              HasSubstr("host 1, VF 5 of NIC 0: outbound look-up table entries: 3 needed, 2 there"));
+  EXPECT_EQ(entries(), 2u);
+
+  // Whoever has an entry goes on.
+  const auto bytes =
+      client::make_frame({.destination = other->driver.mac(), .source = one->driver.mac(), .payload = 600});
+  ASSERT_TRUE(one->driver.tx().send(bytes));
+  EXPECT_TRUE(rack.run_until([&] { return other->driver.rx().receive().has_value(); }));
+}
+
 TEST(RackNtbs, OfTwoShapesCarryTraffic) {
   RunningRack rack(rack_with(kSmall, kLarge));
   ASSERT_TRUE(rack.wait_assigned()) << rack.management_error();
