@@ -36,6 +36,11 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
   if (!guest.vhost_socket.empty()) kernel_arguments += " ladon.driver=virtio_net";
+  // Behind an emulated IOMMU that has to hear of every mapping Linux is strict at first, whatever it is told
+  // ("batching disallowed due to virtualization"); for lazy, init asks once more, in sysfs.
+  if (!guest.viommu.empty())
+    kernel_arguments += fmt::format(" intel_iommu=on iommu.strict={} ladon.iommu={}",
+                                    guest.viommu == "strict" ? 1 : 0, guest.viommu);
   // KVM tells its guests; an emulated one would have to measure.
   static const std::uint64_t khz = counter_khz();
   if (khz != 0 && assets.accelerator.starts_with("tcg"))
@@ -45,7 +50,8 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "-name",
       guest.name,
       "-machine",
-      "q35,memory-backend=ram,usb=off,vmport=off,smbus=off,graphics=off",
+      fmt::format("q35,memory-backend=ram,usb=off,vmport=off,smbus=off,graphics=off{}",
+                  guest.viommu.empty() ? "" : ",kernel-irqchip=split"),
       "-accel",
       assets.accelerator,
       "-cpu",
@@ -76,6 +82,8 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       fmt::format("socket,id=control,path={},server=on,wait=off", guest.control_socket),
       "-serial",
       "chardev:control"};
+  // Before the devices that are behind it; in caching mode QEMU tells them of every mapping.
+  if (!guest.viommu.empty()) command.insert(command.end(), {"-device", "intel-iommu,caching-mode=on"});
   if (!guest.vfio_socket.empty()) {
     const nlohmann::json device = {{"driver", "vfio-user-pci"},
                                    {"rombar", 0},

@@ -29,6 +29,7 @@ struct GuestSpec {
   std::string console_log;     // the guest's console goes to this file; empty: nowhere
   std::string address;         // "10.10.0.11/24"
   unsigned mtu = 1500;
+  std::string viommu;  // "strict" or "lazy": an IOMMU of its own over the VF; empty: none
 };
 
 // The program and its arguments, one word each.

@@ -154,7 +154,20 @@ std::uint16_t segments(const Rack& rack) {
 
 std::uint64_t address_span(const GuestSpec& guest) {
   constexpr std::uint64_t kBelowHole = std::uint64_t{2} << 30, kHole = std::uint64_t{2} << 30;
-  return guest.memory <= kBelowHole ? guest.memory : guest.memory + kHole;
+  const std::uint64_t memory = guest.memory <= kBelowHole ? guest.memory : guest.memory + kHole;
+  return guest.viommu == GuestIommu::none ? memory : std::max(memory, kBelowHole + kHole);
+}
+
+std::string_view name(GuestIommu iommu) {
+  switch (iommu) {
+    case GuestIommu::none:
+      return "none";
+    case GuestIommu::strict:
+      return "strict";
+    case GuestIommu::lazy:
+      return "lazy";
+  }
+  std::unreachable();
 }
 
 std::string_view name(pcie::AccessSet access) {

@@ -112,12 +112,16 @@ struct SharedPort {
   mh::ServiceLevel level;  // what it may send and be sent; nothing in it is promised
 };
 
+// The IOMMU that a guest has of its own, over its function: how its system invalidates what it unmaps.
+enum class GuestIommu : std::uint8_t { none, strict, lazy };
+
 // A virtual machine, or the operating system of a bare host.
 struct GuestSpec {
   std::string name;
   std::uint64_t memory = 256 << 20;  // bytes, a multiple of 2 MiB
   std::optional<BusAddr> memory_at;  // where in the host's domain; nullopt: the host chooses
   std::uint16_t vcpus = 1;
+  GuestIommu viommu = GuestIommu::none;
   std::optional<NetworkSpec> network;  // not beside `vf` of the file
   std::optional<VfSpec> vf;            // as the file names it, or as it was placed
   std::optional<SharedPort> shared;    // as it was placed
@@ -219,6 +223,7 @@ inline constexpr std::size_t kMaxRackErrors = 20;     // reported in one go
 [[nodiscard]] std::string_view name(HostRole role);
 [[nodiscard]] std::string_view name(HostKind kind);
 [[nodiscard]] std::string_view name(Mode mode);
+[[nodiscard]] std::string_view name(GuestIommu iommu);
 [[nodiscard]] std::string_view name(Invalidation invalidation);
 
 }  // namespace ladon::machine

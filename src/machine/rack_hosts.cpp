@@ -21,6 +21,7 @@ constexpr std::array kRoles = {HostRole::management, HostRole::compute};
 constexpr std::array kKinds = {HostKind::virtualized, HostKind::bare};
 constexpr std::array kModes = {Mode::mriov, Mode::mriov_plus};
 constexpr std::array kInvalidations = {Invalidation::strict, Invalidation::deferred};
+constexpr std::array kGuestIommus = {GuestIommu::none, GuestIommu::strict, GuestIommu::lazy};
 constexpr std::array kStates = {LinkState::automatic, LinkState::on, LinkState::off};
 
 // The NIC that `name` names; complains if there is none.
@@ -167,6 +168,13 @@ GuestSpec read_guest(RackContext& context, const Field& field, const std::vector
   } else {
     section.forbid("network", "vf names the function already", "write one of the two");
   }
+  if (guest.vf && !bare)
+    section.read_choice<GuestIommu>("viommu", guest.viommu, kGuestIommus);
+  else
+    section.forbid("viommu",
+                   bare ? "a bare host's operating system has the host's own IOMMU"
+                        : "an IOMMU of the guest's own is there for a function that vf names",
+                   "leave it out");
   guest.address = section.read_address("address");
   if (const auto address = section.find("address"); address && guest.address)
     context.addresses.claim(context.errors, to_string(guest.address->address), *address);

@@ -26,6 +26,8 @@ lab::GuestSpec guest_spec(const machine::GuestPlace& place, const std::string& d
                           const std::string& logs) {
   lab::GuestSpec spec = spec_of(*place.placed.guest, directory, logs);
   spec.vfio_socket = place.socket;
+  if (const auto iommu = place.placed.guest->viommu; iommu != machine::GuestIommu::none)
+    spec.viommu = name(iommu);
   return spec;
 }
 

@@ -9,7 +9,7 @@ import rack
 EXAMPLE = pathlib.Path(rack.EXAMPLE)
 SINGLE = EXAMPLE.parent / "single-host.yaml"
 SEGMENTS = EXAMPLE.parent / "two-segments.yaml"
-MORE = [EXAMPLE.parent / name for name in ("many-nics.yaml", "bounce.yaml")]
+MORE = [EXAMPLE.parent / name for name in ("many-nics.yaml", "bounce.yaml", "guest-shapes.yaml")]
 PARTS = EXAMPLE.parent / "two-parts.yaml"
 
 
