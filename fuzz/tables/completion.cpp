@@ -57,7 +57,7 @@ bool Way::completes(const End& end) const {
     const auto restored = entered.lut.find(crossing->before);
     const bool knows = restored != entered.lut.end() && restored->second == (requester & 0xFF);
     const auto answer = back.lut.find(from);
-    if (model_.on.lut && (!knows || answer == back.lut.end())) return false;
+    if (model_.on.lut && ntb.table && (!knows || answer == back.lut.end())) return false;
     domain = crossing->outbound ? 0 : crossing->ntb + 1;
     const std::uint8_t bus = crossing->outbound ? model_.ports[crossing->ntb].bridge.secondary
                                                 : model_.hosts[domain].root.secondary;

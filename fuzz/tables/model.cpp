@@ -220,7 +220,7 @@ std::optional<End> Way::cross(std::size_t number, bool outbound, std::uint8_t ba
       entered.windows, [&](const Window& w) { return w.bar == bar && w.map.from.holds(offset); });
   if (window == entered.windows.end() || !window->map.access.allows(wanted_.access)) return std::nullopt;
   const auto entry = entered.lut.find(rid_);
-  if (entry == entered.lut.end() && model_.on.lut) return std::nullopt;
+  if (entry == entered.lut.end() && model_.on.lut && here.table) return std::nullopt;
   if (!left.bus_master) return std::nullopt;
   if (crossings_.size() == kMostCrossings) return std::nullopt;
   crossings_.push_back({number, outbound, rid_});

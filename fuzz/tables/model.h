@@ -82,6 +82,7 @@ struct NtbSide {
 };
 struct Ntb {
   bool link_up = false;
+  bool table = true;  // of requester IDs; without one nobody is looked up
   NtbSide management, link;
 };
 

@@ -12,8 +12,11 @@ using pcie::Domain;
 
 namespace {
 
-fabric::test::RigOptions options(std::uint8_t off, bool deferred) {
+// `table`: the first NTB has a requester-ID table, as the others do.
+fabric::test::RigOptions options(std::uint8_t off, bool deferred, bool table) {
   const auto on = [off](unsigned bit) { return (off >> bit & 1) == 0; };
+  std::vector<fabric::NtbOptions> ntbs(kComputeHosts, {.lut_entries = kNtbLut, .windows = kNtbWindows});
+  if (!table) ntbs.front().lut_entries = 0, ntbs.front().requester_table = false;
   return {.compute_hosts = kComputeHosts,
           .defences = {.acs = on(0),
                        .mh_iommu = on(1),
@@ -21,7 +24,7 @@ fabric::test::RigOptions options(std::uint8_t off, bool deferred) {
                        .ch_iommu = on(3),
                        .interrupt_remapping = on(4),
                        .ept = on(5)},
-          .ntbs = {kComputeHosts, fabric::NtbOptions{.lut_entries = kNtbLut, .windows = kNtbWindows}},
+          .ntbs = std::move(ntbs),
           .invalidation = deferred ? iommu::Invalidation::deferred : iommu::Invalidation::strict};
 }
 
@@ -43,10 +46,11 @@ Rack::Rack(Script& script)
       how_(script.u8()),
       deferred_((how_ & 1) != 0),
       audited_((how_ & 2) != 0),
-      rig_(options(off_, deferred_)) {
+      rig_(options(off_, deferred_, (how_ & 4) == 0)) {
   model_.on = rig_.fabric->options().defences;
   model_.hosts.resize(kComputeHosts + 1);
   model_.ntbs.resize(kComputeHosts);
+  model_.ntbs.front().table = (how_ & 4) == 0;
   model_.ports.resize(kComputeHosts + 1);
   created_.assign(kComputeHosts + 1, 0);
   for (std::uint32_t d = 0; d <= kComputeHosts; ++d)
