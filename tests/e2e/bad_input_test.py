@@ -47,6 +47,11 @@ MISTAKES = {
                   "not a MAC address", "six hexadecimal bytes"),
     "no management host": ((changed("role: management", "role: compute")[0], None), "hosts", "no management host",
                            "role: management"),
+    "a part without a requester-ID table": (
+        changed("kind: virtualized", "ntb: {profile: intel-xeon}"), "hosts[1].ntb.profile",
+        "cannot tell its 2 VFs apart", "give the host one VF"),
+    "more than a part has": (changed("kind: virtualized", "ntb: {profile: plx-87xx, lut: 64}"), "hosts[1].ntb.lut",
+                             "more than plx-87xx has, 32", "write 32 or less"),
     "wrong choice": (changed("mode: mriov+", "mode: mriov++"), "hosts[1].mode", "mriov++", "mriov"),
 }
 
