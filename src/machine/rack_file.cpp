@@ -42,7 +42,6 @@ std::vector<HostSpec> read_hosts(RackContext& context, Section& top, const std::
     context.errors.add(field->node->place, field->path, "no management host",
                        "write role: management for one of them");
   check_segments(context, nics, nic_fields, hosts, fields);
-  check_devices(context, hosts);
   check_levels(context, nics);
   const auto first = std::ranges::find(hosts, HostRole::management, &HostSpec::role);
   if (first != hosts.end()) std::rotate(hosts.begin(), first, first + 1);
@@ -116,6 +115,7 @@ std::expected<Rack, std::vector<RackError>> parse_rack(std::string_view text, st
   RackContext context(errors);
   Rack rack = read_rack(context, *root);
   if (errors.empty()) place_guests(errors, rack);
+  if (errors.empty()) check_devices(errors, rack);
   if (!errors.empty()) return std::unexpected(std::move(errors).take());
   return rack;
 }

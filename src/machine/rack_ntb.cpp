@@ -158,6 +158,16 @@ std::pair<std::size_t, unsigned> device_of(const VfSpec& vf) {
   return {vf.nic, vf.index / kVfsPerDevice};
 }
 
+// Where the file asks for the function: a guest's vf or network; for a shared one, that of a guest that
+// shares it.
+const Written& wish_of(const HostSpec& host, const GuestSpec& user) {
+  const auto sharer = std::ranges::find_if(
+      host.guests, [&](const GuestSpec& guest) { return guest.shared && guest.shared->nic == user.vf->nic; });
+  const bool shared = &user >= host.software.data() && &user < host.software.data() + host.software.size();
+  const GuestSpec& asking = shared && sharer != host.guests.end() ? *sharer : user;
+  return asking.network ? asking.network->written : asking.vf->written;
+}
+
 }  // namespace
 
 void read_ntb(RackContext& context, const std::optional<Field>& field, HostSpec& host) {
@@ -189,27 +199,29 @@ void check_ntb(RackContext& context, const HostSpec& host, const Field& field) {
   check_dma(host, complain);
 }
 
-void check_devices(RackContext& context, const std::vector<HostSpec>& hosts) {
+void check_devices(RackErrors& errors, const Rack& rack) {
   std::map<std::pair<std::size_t, unsigned>, std::map<std::size_t, const GuestSpec*>>
       devices;  // then by host
-  for (std::size_t h = 0; h < hosts.size(); ++h)
-    for (const auto& guest : hosts[h].guests)
-      if (guest.vf) devices[device_of(*guest.vf)].emplace(h, &guest);
+  for (std::size_t h = 0; h < rack.hosts.size(); ++h)
+    for (const auto* guests : {&rack.hosts[h].guests, &rack.hosts[h].software})
+      for (const GuestSpec& guest : *guests)
+        if (guest.vf) devices[device_of(*guest.vf)].emplace(h, &guest);
   for (const auto& [device, users] : devices)
     for (const auto& [h, guest] : users) {
-      if (users.size() < 2 || hosts[h].ntb.part->requesters != ntb::Requesters::by_device) continue;
+      const HostSpec& host = rack.hosts[h];
+      if (users.size() < 2 || host.ntb.part->requesters != ntb::Requesters::by_device) continue;
       const auto other = std::ranges::find_if(users, [h](const auto& user) { return user.first != h; });
-      const Written& at = guest->vf->written;
-      const unsigned first = guest->vf->index / kVfsPerDevice * kVfsPerDevice;
-      context.errors.add(
-          {at.line, at.column}, at.field + ".index",
-          fmt::format("{} of {} tells devices apart, not their functions, and {} of {} has one of the same "
-                      "device",
-                      hosts[h].ntb.part->name, hosts[h].name, other->second->name, hosts[other->first].name),
-          fmt::format("give it a VF of a device that no other host has a VF of; one device's are {0} to {1}, "
-                      "the next one's {2} to {3}",
-                      first, first + kVfsPerDevice - 1, first + kVfsPerDevice,
-                      first + 2 * kVfsPerDevice - 1));
+      const Written& at = wish_of(host, *guest);
+      errors.add(
+          {at.line, at.column}, at.field,
+          fmt::format("VF {} of {} is a function of the same device as VF {}, which {} of {} has, and {} of "
+                      "{} tells devices apart, not their functions",
+                      guest->vf->index, rack.nics[device.first].name, other->second->vf->index,
+                      quoted(other->second->name), rack.hosts[other->first].name, host.ntb.part->name,
+                      host.name),
+          fmt::format("write vf with an index of a device that no other host has VFs of; this one's are "
+                      "{} to {}",
+                      device.second * kVfsPerDevice, device.second * kVfsPerDevice + kVfsPerDevice - 1));
     }
 }
 

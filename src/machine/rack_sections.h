@@ -61,8 +61,8 @@ void check_levels(RackContext& context, const std::vector<NicSpec>& nics);
 void read_ntb(RackContext& context, const std::optional<Field>& field, HostSpec& host);
 // What the host's NTB must be able to carry. `field` is the host's.
 void check_ntb(RackContext& context, const HostSpec& host, const Field& field);
-// Over all hosts: whose functions an NTB cannot tell apart.
-void check_devices(RackContext& context, const std::vector<HostSpec>& hosts);
+// Over a rack whose guests are placed: whose functions an NTB cannot tell apart.
+void check_devices(RackErrors& errors, const Rack& rack);
 // `nics` are those of the file, already read.
 [[nodiscard]] HostSpec read_host(RackContext& context, const Field& field, const std::vector<NicSpec>& nics);
 [[nodiscard]] GuestSpec read_guest(RackContext& context, const Field& field, const std::vector<NicSpec>& nics,

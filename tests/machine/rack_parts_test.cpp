@@ -89,11 +89,19 @@ TEST(RackParts, WithoutATableAHostHasOneVf) {
 }
 
 TEST(RackParts, WhereDevicesAreToldApartHostsShareNone) {
-  EXPECT_THAT(errors_of(rack_with("{profile: plx-87xx}", "{}", 4, 5, 7)),
-              ElementsAre(AllOf(HasSubstr("hosts[1].vms[0].vf.index: plx-87xx of ch1 tells devices apart"),
-                                HasSubstr("bare of ch2 has one of the same device"),
-                                HasSubstr("one device's are 4 to 7, the next one's 8 to 11"))));
+  EXPECT_THAT(
+      errors_of(rack_with("{profile: plx-87xx}", "{}", 4, 5, 7)),
+      ElementsAre("x.yaml:10:41: hosts[1].vms[0].vf: VF 4 of nic0 is a function of the same device as VF 7, "
+                  "which \"bare\" of ch2 has, and plx-87xx of ch1 tells devices apart, not their functions; "
+                  "write vf with an index of a device that no other host has VFs of; this one's are 4 to 7"));
   EXPECT_THAT(errors_of(rack_with("{profile: switchtec}", "{}", 4, 5, 7)), IsEmpty());
+  // Functions that the planner chooses count too.
+  std::string placed = rack_with("{profile: plx-87xx}", "{}", 4, 5, 2);
+  placed.replace(placed.find("vf: {nic: nic0, index: 4}"), 25, "network: {nic: nic0}");
+  EXPECT_THAT(
+      errors_of(placed),
+      ElementsAre(HasSubstr("x.yaml:10:46: hosts[1].vms[0].network: VF 0 of nic0 is a function of the "
+                            "same device as VF 2, which \"bare\" of ch2 has")));
 }
 
 TEST(RackParts, SlicesThatAreTooCoarseAreRefused) {
