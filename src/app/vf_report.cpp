@@ -153,8 +153,7 @@ std::string owners_table(const json& nic) {
     table.add_row({number_of(vf.at("vf")), string_of(vf, "guest"), string_of(vf, "host"),
                    string_of(vf, "mac"), vf.at("vlan").is_null() ? "-" : number_of(vf.at("vlan")),
                    string_of(vf, "state"), string_of(vf, "link"), switch_of(vf, "spoof_check"),
-                   switch_of(vf, "trust"), string_of(vf, "on_fault"), options_of(vf),
-                   memory_text(vf)});
+                   switch_of(vf, "trust"), string_of(vf, "on_fault"), options_of(vf), memory_text(vf)});
   return table.to_string();
 }
 

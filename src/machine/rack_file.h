@@ -79,8 +79,7 @@ struct VfSpec {
   std::uint16_t index = 0;
   MacAddress mac;                     // given, or made from NIC and index
   std::optional<std::uint16_t> vlan;  // 1..4094
-  bool spoof_check = true, trust = false, backpressure = false, coalesce = false,
-       unsegmented = false;
+  bool spoof_check = true, trust = false, backpressure = false, coalesce = false, unsegmented = false;
   LinkState state = LinkState::on;
   OnFault on_fault = OnFault::log;
   mh::ServiceLevel level;

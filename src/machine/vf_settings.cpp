@@ -83,15 +83,15 @@ Mistake set_unsegmented(std::string_view field, std::string_view text, Grant& gr
   return set_switch(field, text, grant.unsegmented);
 }
 constexpr std::array<Setting, 10> kSettings{{{"mac", set_mac},
-                                            {"vlan", set_vlan},
-                                            {"spoof_check", set_spoof_check},
-                                            {"spoofchk", set_spoof_check},
-                                            {"trust", set_trust},
-                                            {"backpressure", set_backpressure},
-                                            {"coalesce", set_coalesce},
-                                            {"unsegmented", set_unsegmented},
-                                            {"state", set_state},
-                                            {"on_fault", set_on_fault}}};
+                                             {"vlan", set_vlan},
+                                             {"spoof_check", set_spoof_check},
+                                             {"spoofchk", set_spoof_check},
+                                             {"trust", set_trust},
+                                             {"backpressure", set_backpressure},
+                                             {"coalesce", set_coalesce},
+                                             {"unsegmented", set_unsegmented},
+                                             {"state", set_state},
+                                             {"on_fault", set_on_fault}}};
 
 Mistake unknown(std::string_view name) {
   std::set<std::string, std::less<>> known;

@@ -126,8 +126,8 @@ Vf::Admission Vf::admit(Frame& frame) {
 std::uint32_t Vf::longest_whole(std::uint32_t segment) const {
   if (!takes_whole_ || segment > policy_.max_frame || limiter_ != nullptr || keeps()) return 0;
   const std::uint64_t memory = memory_.size(index_).guaranteed;
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(
-      {memory, kMaxWhole, std::uint64_t{kMaxWholeBuffers} * rx_[0]->buffer_bytes()}));
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>({memory, kMaxWhole, std::uint64_t{kMaxWholeBuffers} * rx_[0]->buffer_bytes()}));
 }
 
 void Vf::accept(const Frame& frame, const Admission& admission, FrameSource& source) {
