@@ -3,6 +3,8 @@
 // a Bed.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,6 +29,9 @@ class Bed {
 };
 
 using BedFactory = std::function<std::unique_ptr<Bed>()>;
+
+// Of the frames, in bytes, FCS not counted.
+inline constexpr std::array<std::size_t, 3> kFrameSizes = {64, 256, 1518};
 
 // Registers the packet benchmarks under "<name>/<bytes>".
 void register_packet_benchmarks(const std::string& name, const BedFactory& make);

@@ -1,18 +1,19 @@
-// Packets a second from one virtual function to another: rings of 256, buffers reused, payload untouched by
-// the endpoints. Time is the engine's; what the drivers need is reported beside it. The median over batches
-// is what a machine with other work to do can still measure.
+// Packets a second from one virtual function to another. Time is the engine's; what the drivers need, which
+// share its processor, is reported beside it. The median over batches is what a machine with other work to do
+// can still measure. The same with drivers on a processor of their own is apart.h; what the defences cost,
+// measured in pairs, defence_cost.h.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <chrono>
-#include <stdexcept>
-#include <vector>
+#include <cstdio>
 
+#include "apart.h"
 #include "bed.h"
-#include "client/frames.h"
-#include "client/vf_driver.h"
+#include "defence_cost.h"
+#include "goals.h"
 #include "nic/rig.h"
 #include "rack_bed.h"
+#include "stream.h"
 
 namespace ladon::bench {
 namespace {
@@ -20,7 +21,6 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 using SystemClock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kBatch = 128;
 constexpr std::size_t kMostBatches = 1u << 16;
 
 // The NIC alone, its functions' memory reached without any translation: the upper bound of every rack.
@@ -45,46 +45,25 @@ class FlatBed final : public Bed {
   nic::testing::Rig rig_;
 };
 
-client::VfDriver open_driver(const Station& station) {
-  client::VfOptions options;
-  options.report_every = 32;  // as DPDK's driver for this function
-  options.max_frame = 1522;
-  client::VfDriver driver(station.registers, station.memory, options);
-  if (!driver.probe() || !driver.open()) throw std::runtime_error("the driver could not start");
-  driver.mask_interrupts();
-  return driver;
-}
-
 void forward(benchmark::State& state, const BedFactory& make, std::size_t bytes) {
   const std::unique_ptr<Bed> bed = make();
-  client::VfDriver sender = open_driver(bed->station(0)), receiver = open_driver(bed->station(1));
-  client::FrameSpec spec{.destination = receiver.mac(), .source = sender.mac()};
-  spec.payload = bytes - client::layout_of(spec).payload;
-  sender.tx().fill(client::make_frame(spec));
-
+  Stream stream(*bed, bytes);
   std::uint64_t sent = 0, received = 0;
   std::vector<double> batches;  // seconds
   batches.reserve(kMostBatches);
   const auto begin = SystemClock::now();
   for (auto _ : state) {
-    const std::uint32_t count = sender.tx().transmit_batch(kBatch);
-    const auto start = SystemClock::now();
-    bed->run();
-    const double taken = Seconds(SystemClock::now() - start).count();
-    state.SetIterationTime(taken);
-    if (count == kBatch && batches.size() < kMostBatches) batches.push_back(taken);
-    sent += count;
-    received += receiver.rx().receive_batch(2 * kBatch);
+    const Stream::Batch batch = stream.batch();
+    state.SetIterationTime(batch.seconds);
+    if (batch.sent == Stream::kBatch && batches.size() < kMostBatches) batches.push_back(batch.seconds);
+    sent += batch.sent;
+    received += batch.received;
   }
   const Seconds all = SystemClock::now() - begin;
-  if (received + kBatch < sent || received == 0) state.SkipWithError("frames were lost");
+  if (received + Stream::kBatch < sent || received == 0) state.SkipWithError("frames were lost");
   const auto packets = static_cast<double>(received);
   state.counters["packets_per_second"] = benchmark::Counter(packets, benchmark::Counter::kIsRate);
-  if (!batches.empty()) {
-    const auto middle = batches.begin() + static_cast<std::ptrdiff_t>(batches.size() / 2);
-    std::ranges::nth_element(batches, middle);
-    state.counters["packets_per_second_median"] = kBatch / *middle;
-  }
+  if (!batches.empty()) state.counters["packets_per_second_median"] = Stream::kBatch / median(batches);
   state.counters["packets_per_second_with_drivers"] = packets / all.count();
   state.counters["bits_per_second"] =
       benchmark::Counter(packets * 8 * static_cast<double>(bytes), benchmark::Counter::kIsRate);
@@ -93,7 +72,7 @@ void forward(benchmark::State& state, const BedFactory& make, std::size_t bytes)
 }  // namespace
 
 void register_packet_benchmarks(const std::string& name, const BedFactory& make) {
-  for (const std::size_t bytes : {64u, 256u, 1518u})
+  for (const std::size_t bytes : kFrameSizes)
     benchmark::RegisterBenchmark((name + "/" + std::to_string(bytes)).c_str(), [make, bytes](
                                                                                    benchmark::State& state) {
       forward(state, make, bytes);
@@ -103,15 +82,19 @@ void register_packet_benchmarks(const std::string& name, const BedFactory& make)
 }  // namespace ladon::bench
 
 int main(int argc, char** argv) {
+  using namespace ladon::bench;
+  const unsigned rounds = take_rounds(argc, argv);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  using namespace ladon::bench;
   register_packet_benchmarks("vf/flat", [] { return std::make_unique<FlatBed>(); });
   register_packet_benchmarks("vf/defences_on", rack_bed(Layout::across_hosts, true));
   register_packet_benchmarks("vf/defences_off", rack_bed(Layout::across_hosts, false));
   register_packet_benchmarks("vf/sriov_local", rack_bed(Layout::local, true));
+  register_apart_benchmarks();
   register_resolution_benchmarks();
+  register_defence_costs(rounds);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
+  std::fputs(goal_table().c_str(), stderr);
   return 0;
 }

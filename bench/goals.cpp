@@ -14,6 +14,7 @@ namespace {
 struct Measured {
   Goal goal;
   double value = 0;
+  std::optional<Interval> interval = std::nullopt;
   [[nodiscard]] bool met() const { return goal.most ? value <= goal.bound : value >= goal.bound; }
 };
 
@@ -27,13 +28,25 @@ std::string text(const Goal& goal, double value) {
   return fmt::format("{:.4g}{}{}", value, goal.unit.empty() ? "" : " ", goal.unit);
 }
 
+std::string text(const Measured& each) {
+  const std::string value = text(each.goal, each.value);
+  if (!each.interval) return value;
+  return fmt::format("{} ({} to {})", value, text(each.goal, each.interval->low),
+                     text(each.goal, each.interval->high));
+}
+
 }  // namespace
 
-void report_goal(benchmark::State& state, const Goal& goal, double measured) {
-  const Measured now{goal, measured};
+void report_goal(benchmark::State& state, const Goal& goal, double measured,
+                 const std::optional<Interval>& interval) {
+  const Measured now{goal, measured, interval};
   state.counters["goal"] = goal.bound;
   state.counters["measured"] = measured;
   state.counters["met"] = now.met() ? 1 : 0;
+  if (interval) {
+    state.counters["low"] = interval->low;
+    state.counters["high"] = interval->high;
+  }
   const auto before =
       std::ranges::find(all(), goal.what, [](const Measured& each) { return each.goal.what; });
   if (before != all().end())
@@ -48,7 +61,7 @@ std::string goal_table() {
   for (const Measured& each : all())
     table.add_row({each.goal.what,
                    fmt::format("{} {}", each.goal.most ? "<=" : ">=", text(each.goal, each.goal.bound)),
-                   text(each.goal, each.value), each.met() ? "met" : "NOT MET"});
+                   text(each), each.met() ? "met" : "NOT MET"});
   return table.to_string();
 }
 

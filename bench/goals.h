@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <optional>
 #include <string>
 
 namespace ladon::bench {
@@ -16,9 +17,15 @@ struct Goal {
   std::string unit = "";  // "%": shares of one are printed as per cent
 };
 
-// Counters goal, measured and met (1 or 0) of `state`, and a line of the table. The last one counts if a goal
-// is measured again.
-void report_goal(benchmark::State& state, const Goal& goal, double measured);
+// In which the measured value lies with 95 %.
+struct Interval {
+  double low = 0, high = 0;
+};
+
+// Counters goal, measured and met (1 or 0) of `state`, low and high if there is an interval, and a line of
+// the table. The last one counts if a goal is measured again.
+void report_goal(benchmark::State& state, const Goal& goal, double measured,
+                 const std::optional<Interval>& interval = std::nullopt);
 
 // The table of all goals reported so far; empty if there are none.
 [[nodiscard]] std::string goal_table();

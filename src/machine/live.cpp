@@ -25,6 +25,7 @@ Live::Live(fabric::Fabric& fabric, std::vector<HostMemory*> memories, const Cloc
     : fabric_(fabric), memories_(std::move(memories)), clock_(clock) {}
 
 fabric::Resolution Live::follow(const pcie::Transaction& transaction) {
+  ++followed_;
   fabric::Resolution way = probe(transaction);
   if (watcher_) watcher_(*fabric_.tables(), transaction, way);
   if (way.refused()) {

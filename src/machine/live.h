@@ -33,6 +33,8 @@ class Live {
   [[nodiscard]] fabric::Fabric& fabric() { return fabric_; }
   // Resolved now; a refusal is recorded and counted.
   [[nodiscard]] fabric::Resolution follow(const pcie::Transaction& transaction);
+  // How many were, since the rack was built: what no port remembered.
+  [[nodiscard]] std::uint64_t followed() const { return followed_; }
   // The same without a record: a look ahead that nobody asked for.
   [[nodiscard]] fabric::Resolution probe(const pcie::Transaction& transaction) const;
 
@@ -80,6 +82,7 @@ class Live {
   InterruptSink interrupts_ = [](const fabric::InterruptTarget&) {};
   RefusalSink refused_;  // may be empty
   Watcher watcher_;      // likewise
+  std::uint64_t followed_ = 0;
   std::deque<PeerWrite> peer_writes_;
   Counters<LiveRefusal> refusals_;
 };

@@ -1,0 +1,142 @@
+"""What rounds of measurements say together: results, goals, and tables for a person."""
+
+import dataclasses
+import statistics
+
+SIZES = (64, 256, 1518)
+
+
+class Rounds:
+    """Values by name and round. A ratio is taken within a round, where the machine was the same for both."""
+
+    def __init__(self):
+        self._values = {}  # name: (unit, {round: value})
+
+    def add(self, name, round_, value, unit):
+        self._values.setdefault(name, (unit, {}))[1][round_] = value
+
+    def __contains__(self, name):
+        return name in self._values
+
+    def values(self, name):
+        return list(self._values[name][1].values())
+
+    def median(self, name):
+        return statistics.median(self.values(name))
+
+    def ratio(self, name, other):
+        """The median over the rounds that have both; None if there are none."""
+        mine, theirs = (self._values.get(each, ("", {}))[1] for each in (name, other))
+        ratios = [value / theirs[round_] for round_, value in mine.items() if theirs.get(round_)]
+        return statistics.median(ratios) if ratios else None
+
+    def results(self, compared):
+        """`results[]`: `compared` gives for a name those that it is set beside."""
+        made = []
+        for name, (unit, by_round) in self._values.items():
+            values = by_round.values()
+            ratios = {other: ratio for other in compared(name) if (ratio := self.ratio(name, other)) is not None}
+            made.append({"name": name, "value": statistics.median(values), "unit": unit, "runs": len(values),
+                         "min": min(values), "max": max(values), "ratio_to": ratios})
+        return made
+
+
+def compared(name):
+    """Forwarding is set beside DPDK's and local SR-IOV's at the same size."""
+    kind, _, size = name.rpartition("/")
+    others = {"ladon/defences_on": ["dpdk", "dpdk_linux", "ladon/sriov_local"],
+              "ladon/sriov_local": ["dpdk", "ladon/flat"],
+              "ladon/defences_off": ["ladon/sriov_local"],
+              "ladon_apart/defences_on": ["dpdk", "dpdk_linux", "ladon_apart/sriov_local"],
+              "ladon_apart/sriov_local": ["dpdk"]}
+    return [f"{other}/{size}" for other in others.get(kind, [])]
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    what: str
+    bound: float
+    measured: float
+    most: bool = False  # an upper bound
+    unit: str = ""  # "%": shares of one
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def met(self):
+        return self.measured <= self.bound if self.most else self.measured >= self.bound
+
+    def text(self, value):
+        return f"{100 * value:.2f} %" if self.unit == "%" else f"{value:.2f}{self.unit}"
+
+    def row(self):
+        measured = self.text(self.measured)
+        if self.low is not None:
+            measured += f" ({self.text(self.low)} to {self.text(self.high)})"
+        return [self.what, f"{'<=' if self.most else '>='} {self.text(self.bound)}", measured,
+                "met" if self.met else "NOT MET"]
+
+    def json(self):
+        fields = dataclasses.asdict(self)
+        return {key: value for key, value in fields.items() if value is not None} | {"met": self.met}
+
+
+def goals_of(rounds):
+    """Against DPDK: only where it was measured."""
+    made = []
+    for size, bound in ((64, 1.5), (1518, 2.0)):
+        for kind, where in (("ladon", "drivers on the engine's core"), ("ladon_apart", "drivers on the other core")):
+            ratio = rounds.ratio(f"{kind}/defences_on/{size}", f"dpdk/{size}")
+            if ratio is not None:
+                made.append(Goal(f"all checks on, against DPDK, {size} bytes, {where}", bound, ratio, unit="x"))
+    return made
+
+
+def cost_goals(costs):
+    """From the counters of bench_vf's cost/STATE/BYTES."""
+    return [Goal(f"all checks on, against local SR-IOV, {size} bytes, {state}", each["goal"], each["measured"], True,
+                 "%", each["low"], each["high"]) for (state, size), each in costs.items()]
+
+
+def cost_results(costs):
+    """`results[]` of the same: shares of a frame's time, and ways followed through the tables."""
+    made = []
+    for (state, size), each in costs.items():
+        made.append({"name": f"cost/{state}/{size}", "value": each["measured"], "unit": "share",
+                     "runs": int(each["rounds"]), "min": each["least"], "max": each["most"], "ratio_to": {},
+                     "low": each["low"], "high": each["high"],
+                     "nanoseconds_local": each["nanoseconds_local"],
+                     "nanoseconds_defended": each["nanoseconds_defended"],
+                     "resolutions_local": each["resolutions_local"],
+                     "resolutions_defended": each["resolutions_defended"]})
+    return made
+
+
+def table(header, rows):
+    """Columns as wide as they need be; all but the first to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+
+    def laid_out(line):
+        cells = [cell.rjust(width) if column else cell.ljust(width)
+                 for column, (cell, width) in enumerate(zip(line, widths))]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([laid_out(header), "  ".join("-" * width for width in widths), *map(laid_out, rows)])
+
+
+def rate_table(rounds):
+    """Millions of packets a second and core, medians over the rounds; a line for each way of forwarding."""
+    rows = []
+    for kind, words in (("ladon/flat", "the NIC alone"),
+                        ("ladon/sriov_local", "SR-IOV on one host"),
+                        ("ladon/defences_on", "across two hosts, all checks on"),
+                        ("ladon/defences_off", "the same, all checks off"),
+                        ("ladon_apart/sriov_local", "SR-IOV on one host, drivers on the other core"),
+                        ("ladon_apart/defences_on", "across two hosts, all checks on, drivers on the other core"),
+                        ("dpdk", "DPDK vhost-user, as it comes"),
+                        ("dpdk_linux", "DPDK vhost-user, with what a Linux guest negotiates")):
+        cells = [f"{rounds.median(name) / 1e6:.2f}" if (name := f"{kind}/{size}") in rounds else "-" for size in SIZES]
+        if any(cell != "-" for cell in cells):
+            rows.append([words, *cells])
+    return table(["M packets/s of a busy core", *(f"{size} bytes" for size in SIZES)], rows)
