@@ -105,9 +105,9 @@ def main():
         costs = ladon.parse_costs(ladon.run(options.ladon, folder, "^cost/", ["--rounds", str(2 * options.rounds + 1)],
                                             set(options.processors[:1])))
     goals = report.goals_of(rounds) + report.cost_goals(costs)
-    print(report.rate_table(rounds))
-    print()
-    print(report.table(["goal", "bound", "measured", ""], [goal.row() for goal in goals]))
+    for table in (report.rate_table(rounds), report.busy_table(rounds),
+                  report.table(["goal", "bound", "measured", ""], [goal.row() for goal in goals])):
+        print(table, end="\n\n")
     if options.json:
         made = {"results": rounds.results(report.compared) + report.cost_results(costs),
                 "goals": [goal.json() for goal in goals]}

@@ -140,3 +140,21 @@ def rate_table(rounds):
         if any(cell != "-" for cell in cells):
             rows.append([words, *cells])
     return table(["M packets/s of a busy core", *(f"{size} bytes" for size in SIZES)], rows)
+
+
+def busy_table(rounds):
+    """Whether the endpoints were the limit: what passed, and for what share of its time each side had packets."""
+    rows = []
+    for kind, words in (("ladon_apart/defences_on", "Ladon, all checks on"), ("dpdk", "DPDK, as it comes"),
+                        ("dpdk_linux", "DPDK, as with Linux guests")):
+        for size in SIZES:
+            if f"{kind}/passed/{size}" not in rounds:
+                continue
+            row = [f"{words}, {size} bytes", f"{rounds.median(f'{kind}/passed/{size}') / 1e6:.2f}"]
+            for part in ("busy", "endpoints/busy", "on_processor"):
+                name = f"{kind}/{part}/{size}"
+                row.append(f"{100 * rounds.median(name):.0f} %" if name in rounds else "-")
+            rows.append(row)
+    if not rows:
+        return ""
+    return table(["two cores", "M packets/s passed", "switch busy", "endpoints busy", "switch had its core"], rows)

@@ -142,6 +142,15 @@ class Rounds(unittest.TestCase):
         self.assertEqual(lines[2].split()[-3:], ["18.00", "-", "-"])
         self.assertEqual(lines[3].split()[-3:], ["15.00", "-", "-"])
 
+    def test_the_table_of_what_was_the_limit(self):
+        rounds = self.rounds()
+        self.assertEqual(report.busy_table(rounds), "")
+        for part, value in (("passed", 15.1e6), ("busy", 0.9), ("endpoints/busy", 0.49), ("on_processor", 1.0)):
+            rounds.add(f"dpdk/{part}/64", 0, value, "")
+        self.assertEqual(report.busy_table(rounds).splitlines()[2],
+                         "DPDK, as it comes, 64 bytes               15.10         90 %            49 %"
+                         "                100 %")
+
 
 class Processes(unittest.TestCase):
     def setUp(self):

@@ -16,10 +16,10 @@ constexpr std::uint32_t kShortest = 60;  // frames are padded to this, FCS not c
 // Smaller segments than any TCP sends would turn one packet into thousands of frames.
 constexpr std::uint16_t kSmallestSegment = 32;
 
-constexpr std::size_t kType = 12;  // where the Ethertype is
+constexpr std::size_t kEthertypeAt = 12;  // where the Ethertype is
 
 bool has_tag(ConstBytes head) {
-  return load_be<std::uint16_t>(head.data() + kType) == static_cast<std::uint16_t>(offload::Ethertype::vlan);
+  return load_be<std::uint16_t>(head.data() + kEthertypeAt) == static_cast<std::uint16_t>(offload::Ethertype::vlan);
 }
 
 std::uint64_t source_address(ConstBytes head) {
@@ -183,8 +183,8 @@ bool TxQueue::settle_tag(Frame& frame, Bytes& head, const TxPacket& packet) {
     frame.tag = packet.context.vlan_tag;
   } else if (has_tag(head) && head.size() >= offload::kEthernetHeader + offload::kVlanTag) [[unlikely]] {
     frame.tagged = true;
-    frame.tag = load_be<std::uint16_t>(head.data() + kType + 2);
-    std::memmove(head.data() + offload::kVlanTag, head.data(), kType);
+    frame.tag = load_be<std::uint16_t>(head.data() + kEthertypeAt + 2);
+    std::memmove(head.data() + offload::kVlanTag, head.data(), kEthertypeAt);
     head = head.subspan(offload::kVlanTag);
     frame.length -= kTagBytes;
     if (frame.transport_checked_at != 0) frame.transport_checked_at -= kTagBytes;
