@@ -56,6 +56,7 @@ def measure_dpdk(rounds, number, size, options, folder):
         add(f"{name}/cycles/{size}", 0, "cycles", "cycles/packet")
         add(f"{name}/busy/{size}", 0, "busy", "share")
         add(f"{name}/on_processor/{size}", 0, "on_processor", "share")
+        rounds.add(f"{name}/dropped/{size}", number, sum(switch.dropped for switch, _ in spells), "packets")
         add(f"{name}/endpoints/cycles/{size}", 1, "cycles", "cycles/packet")
         add(f"{name}/endpoints/busy/{size}", 1, "busy", "share")
 
@@ -96,6 +97,7 @@ def arguments():
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {options.processors[-1]})  # never beside the switch
     with tempfile.TemporaryDirectory(prefix="ladon-bench-") as name:
@@ -108,6 +110,8 @@ def main():
     for table in (report.rate_table(rounds), report.busy_table(rounds),
                   report.table(["goal", "bound", "measured", ""], [goal.row() for goal in goals])):
         print(table, end="\n\n")
+    if (share := report.disturbed(rounds)) is not None:
+        say(f"warning: other work had a core for {100 * (1 - share):.0f} % of the time; DPDK's figures are too low")
     if options.json:
         made = {"results": rounds.results(report.compared) + report.cost_results(costs),
                 "goals": [goal.json() for goal in goals]}

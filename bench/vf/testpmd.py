@@ -57,6 +57,7 @@ class Spell:
     busy_rate: float  # packets/s of a processor that does nothing else: turns that moved nothing are not counted
     cycles: float  # a packet
     busy: float  # share of its time in which the process moved packets
+    dropped: int
     on_processor: float  # share of the time in which it ran, and nobody else in its place
 
 
@@ -71,7 +72,8 @@ def between(before, after):
     cycles = (after.cycles - before.cycles) * share / packets
     seconds = after.at - before.at
     return Spell(rate=packets / seconds, busy_rate=after.hertz / cycles, cycles=cycles,
-                 busy=cycles * packets / (after.hertz * seconds * share), on_processor=share)
+                 busy=cycles * packets / (after.hertz * seconds * share),
+                 dropped=after.dropped - before.dropped, on_processor=share)
 
 
 def _in_child(processors):
@@ -175,6 +177,8 @@ class Pair:
             self.switch.tell("start")
             guests = [f"net_virtio_user{i},path={p},queue_size={RING}{options}" for i, p in enumerate(ports)]
             self.endpoints = self._start("endpoints", guests, folder, ends, switch, huge)
+            # What is sent to a port whose rings the switch has not taken over is lost, and never goes round.
+            self.switch.wait_for(r"(?s)(virtio is now ready.*){2}")
             self.endpoints.tell(f"set txpkts {frame}")
             self.endpoints.tell(f"start tx_first {RING // BURST}")
         except BaseException:

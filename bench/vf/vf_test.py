@@ -21,7 +21,7 @@ SAMPLES = HERE / "samples"
 # Answers as testpmd does, with a million packets and 150 million cycles more each time.
 FAKE = """#!/usr/bin/env python3
 import sys
-print("Checking link statuses...", flush=True)
+print("virtio is now ready\\n" * 2 + "Checking link statuses...\\n" + "virtio is now ready\\n" * 2, flush=True)
 asked = 0
 for line in sys.stdin:
     if line.startswith("start") and {fails!r}:
@@ -73,6 +73,7 @@ class Samples(unittest.TestCase):
         self.assertEqual(spell.busy_rate, 25e6)
         self.assertEqual(spell.busy, 0.4)
         self.assertEqual(spell.on_processor, 0.5)
+        self.assertEqual(spell.dropped, 0)
 
     def test_nothing_passed(self):
         self.assertIsNone(testpmd.between(testpmd.Sample(at=1, packets=5), testpmd.Sample(at=2, packets=5)))
@@ -125,7 +126,7 @@ class Rounds(unittest.TestCase):
     def test_goals_and_their_table(self):
         goal, = report.goals_of(self.rounds())
         self.assertTrue(goal.met)
-        self.assertEqual(goal.row()[1:], [">= 1.50x", "1.65x", "met"])
+        self.assertEqual(goal.row()[1:], [">= 1.50x", "1.65x (0.90x to 1.80x)", "met"])
         cost = report.Goal("cost", 0.03, 0.042, True, "%", 0.035, 0.05)
         self.assertFalse(cost.met)
         self.assertEqual(cost.row()[1:], ["<= 3.00 %", "4.20 % (3.50 % to 5.00 %)", "NOT MET"])
@@ -147,9 +148,12 @@ class Rounds(unittest.TestCase):
         self.assertEqual(report.busy_table(rounds), "")
         for part, value in (("passed", 15.1e6), ("busy", 0.9), ("endpoints/busy", 0.49), ("on_processor", 1.0)):
             rounds.add(f"dpdk/{part}/64", 0, value, "")
+        self.assertIsNone(report.disturbed(rounds))
         self.assertEqual(report.busy_table(rounds).splitlines()[2],
                          "DPDK, as it comes, 64 bytes               15.10         90 %            49 %"
                          "                100 %")
+        rounds.add("dpdk/on_processor/64", 0, 0.5, "")
+        self.assertEqual(report.disturbed(rounds), 0.5)
 
 
 class Processes(unittest.TestCase):
@@ -202,7 +206,8 @@ class Processes(unittest.TestCase):
 
     def test_an_interrupted_run_leaves_nothing(self):
         self.fake()
-        script = ("import pathlib, time, testpmd\n"
+        script = ("import pathlib, signal, time, testpmd\n"
+                  "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                   f"with testpmd.Pair(pathlib.Path({str(self.folder)!r}), {self.processors!r}, 64):\n"
                   "    print('runs', flush=True)\n    time.sleep(600)\n")
         for how in (signal.SIGINT, signal.SIGKILL):
