@@ -83,7 +83,7 @@ class Goal:
 
 def goals_of(rounds):
     """Against DPDK: only where it was measured. Beside the median of the rounds' ratios stand those of Ladon's median
-    to DPDK's fastest and to its slowest round, as testpmd runs fast or slow from its start to its end."""
+    to DPDK's fastest and to its slowest round, as other work on the machine slows DPDK more than it does Ladon."""
     made = []
     for size, bound in ((64, 1.5), (1518, 2.0)):
         for kind, where in (("ladon", "drivers on the engine's core"), ("ladon_apart", "drivers on the other core")):

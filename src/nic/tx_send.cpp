@@ -19,7 +19,8 @@ constexpr std::uint16_t kSmallestSegment = 32;
 constexpr std::size_t kEthertypeAt = 12;  // where the Ethertype is
 
 bool has_tag(ConstBytes head) {
-  return load_be<std::uint16_t>(head.data() + kEthertypeAt) == static_cast<std::uint16_t>(offload::Ethertype::vlan);
+  return load_be<std::uint16_t>(head.data() + kEthertypeAt) ==
+         static_cast<std::uint16_t>(offload::Ethertype::vlan);
 }
 
 std::uint64_t source_address(ConstBytes head) {

@@ -19,7 +19,7 @@ packages_test=(
 )
 
 # What tools/bench measures beside Ladon: DPDK's testpmd and its drivers, whose names end in their interface's
-# version. Some 110 packages with what they need, 170 MB: nothing else installs them.
+# version. Some 110 packages with what they need, 170 MB.
 # shellcheck disable=SC2034 # for tools/bench
 packages_dpdk=(dpdk-dev 'librte-net-vhost[0-9]+' 'librte-net-virtio[0-9]+' 'librte-mempool-ring[0-9]+' python3)
 
