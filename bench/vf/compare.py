@@ -43,6 +43,12 @@ def measure_ladon(rounds, number, size, options, folder):
                 rounds.add(f"{kind}/busy/{size}", number, counters["busy"], "share")
 
 
+def measure_resolutions(rounds, number, options, folder):
+    made = ladon.run(options.ladon, folder, "^resolve/", ["--benchmark_min_time=0.1"], set(options.processors[:1]))
+    for name, nanoseconds in ladon.parse_resolutions(made).items():
+        rounds.add(name, number, nanoseconds, "ns")
+
+
 def measure_dpdk(rounds, number, size, options, folder):
     for name, virtio in PEERS.items():
         with testpmd.Pair(folder, options.processors, size, virtio, options.huge) as pair:
@@ -68,6 +74,7 @@ def run_rounds(options, folder):
         peer = False
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
+        measure_resolutions(rounds, number, options, folder)
         for size in report.SIZES:
             measure_ladon(rounds, number, size, options, folder)
             if not peer:
@@ -107,9 +114,10 @@ def main():
         costs = ladon.parse_costs(ladon.run(options.ladon, folder, "^cost/", ["--rounds", str(2 * options.rounds + 1)],
                                             set(options.processors[:1])))
     goals = report.goals_of(rounds) + report.cost_goals(costs)
-    for table in (report.rate_table(rounds), report.busy_table(rounds),
+    for table in (report.rate_table(rounds), report.busy_table(rounds), report.resolution_table(rounds),
                   report.table(["goal", "bound", "measured", ""], [goal.row() for goal in goals])):
-        print(table, end="\n\n")
+        if table:
+            print(table, end="\n\n")
     if (share := report.disturbed(rounds)) is not None:
         say(f"warning: other work had a core for {100 * (1 - share):.0f} % of the time; DPDK's figures are too low")
     if options.json:

@@ -32,6 +32,14 @@ def parse_costs(report):
     return made
 
 
+def parse_resolutions(report):
+    """{name: nanoseconds} of resolve/..."""
+    for each in report["benchmarks"]:
+        if each.get("error_occurred"):
+            raise BenchError(f"{each['name']}: {each.get('error_message')}")
+    return {each["name"]: each["real_time"] for each in report["benchmarks"] if each["name"].startswith("resolve/")}
+
+
 def run(program, folder, pattern, arguments, processors):
     """The report of the benchmarks that match, run on these processors."""
     out = folder / "ladon.json"

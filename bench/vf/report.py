@@ -170,3 +170,10 @@ def busy_table(rounds):
     if not rows:
         return ""
     return table(["two cores", "M packets/s passed", "switch busy", "endpoints busy", "switch had its core"], rows)
+
+
+def resolution_table(rounds):
+    """Nanoseconds of one way through the tables, followed and remembered."""
+    names = [f"resolve/{how}/{defences}" for how in ("cold", "cached") for defences in ("defences_on", "defences_off")]
+    rows = [[name, f"{rounds.median(name):.1f} ns"] for name in names if name in rounds]
+    return table(["one resolution", "takes"], rows) if rows else ""

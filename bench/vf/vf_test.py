@@ -101,6 +101,14 @@ class Samples(unittest.TestCase):
             self.assertLessEqual(result["min"], result["value"])
             self.assertEqual(result["unit"], "share")
 
+    def test_resolutions(self):
+        made = ladon.parse_resolutions(json.loads((SAMPLES / "resolutions.json").read_text()))
+        rounds = report.Rounds()
+        for name, nanoseconds in made.items():
+            rounds.add(name, 0, nanoseconds, "ns")
+        self.assertEqual(len(report.resolution_table(rounds).splitlines()), 6)
+        self.assertEqual(report.resolution_table(report.Rounds()), "")
+
 
 class Rounds(unittest.TestCase):
     def rounds(self):
