@@ -45,13 +45,29 @@ struct DemoOptions {
 };
 [[nodiscard]] int demo(const DemoOptions& options, const Common& common);
 
-struct PathOptions {
-  std::string rack, guest;
+// Which accesses of a guest and its VF; none given: one of each.
+struct AccessChoice {
   std::optional<std::uint64_t> dma, mmio;  // a Gpa; an offset in BAR 0
   std::optional<std::uint16_t> msi;        // a vector
   bool write = false;
 };
+
+struct PathOptions {
+  std::string rack, guest;
+  AccessChoice choice;
+};
 [[nodiscard]] int path(const PathOptions& options, const Common& common);
+
+struct ExplainOptions {
+  std::string rack;                  // a file; or
+  std::string live;                  // the control socket of a running rack
+  std::size_t count = 8;             // of the latest refusals there
+  std::string fault;                 // a line of a log
+  std::vector<std::string> without;  // tables that are emptied: "ntb1/link/inbound requester-ID LUT"
+  std::string guest;                 // whose accesses are followed; empty: the first one's
+  AccessChoice choice;
+};
+[[nodiscard]] int explain(const ExplainOptions& options, const Common& common);
 
 struct PlanOptions {
   std::string rack;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "app/audit_report.h"
+#include "app/explain_live.h"
 #include "app/para_report.h"
 #include "app/vf_verbs.h"
 #include "machine/live_view.h"
@@ -60,6 +61,7 @@ std::expected<std::unique_ptr<console::Server>, std::string> open_console(machin
                                                                           const Log& log) {
   console::Verbs verbs;
   verbs["audit"] = [&runner](const Json& arguments) { return audit(runner, arguments); };
+  verbs["explain"] = [&runner](const Json& arguments) { return explain_live(runner, arguments); };
   add_vf_verbs(verbs, runner);
   verbs["para_show"] = [&runner](const Json& arguments) { return para_show(runner, arguments); };
   verbs["para_set"] = [&runner](const Json& arguments) { return para_set(runner, arguments); };

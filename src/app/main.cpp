@@ -25,6 +25,14 @@ int main(int argc, char** argv) {
         ->required();
   };
 
+  const auto with_choice = [](CLI::App* command, std::string& guest, app::AccessChoice& choice) {
+    command->add_option("--vm", guest, "guest; the first one if not given");
+    command->add_option("--dma", choice.dma, "its VF reads this guest-physical address");
+    command->add_option("--mmio", choice.mmio, "the guest reads this offset of BAR 0");
+    command->add_option("--msi", choice.msi, "its VF raises this vector");
+    command->add_flag("--write", choice.write, "write instead of read");
+  };
+
   app::UpOptions up;
   auto* up_command =
       program.add_subcommand("up", "bring a rack up, print a QEMU line per VM, serve until Ctrl-C");
@@ -52,13 +60,29 @@ int main(int argc, char** argv) {
   auto* path_command =
       program.add_subcommand("path", "show accesses hop by hop: a DMA, an MMIO and an MSI of a guest");
   path_command->add_option("rack", path.rack, "rack file (YAML)")->required();
-  path_command->add_option("--vm", path.guest, "guest; the first one if not given");
-  path_command->add_option("--dma", path.dma, "its VF reads this guest-physical address");
-  path_command->add_option("--mmio", path.mmio, "the guest reads this offset of BAR 0");
-  path_command->add_option("--msi", path.msi, "its VF raises this vector");
-  path_command->add_flag("--write", path.write, "write instead of read");
+  with_choice(path_command, path.guest, path.choice);
   with_json(path_command);
   path_command->callback([&] { run = [&] { return app::path(path, common); }; });
+
+  app::ExplainOptions explain;
+  auto* explain_command = program.add_subcommand(
+      "explain", "why an access is refused, whose entry is missing, and how to mend it; 1 if there is one");
+  auto* explained_file = explain_command->add_option("rack", explain.rack, "rack file (YAML)");
+  auto* explain_running =
+      explain_command
+          ->add_option("--live", explain.live,
+                       "the latest refusals of the rack with this control socket, instead")
+          ->excludes(explained_file);
+  explain_command->add_option("--count", explain.count, "with --live: at most so many, newest first")
+      ->needs(explain_running)
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  explain_command->add_option("--fault", explain.fault, "a fault as Ladon prints it");
+  explain_command->add_option("--without", explain.without,
+                              "as if this table were empty: COMPONENT/TABLE, as faults name it");
+  with_choice(explain_command, explain.guest, explain.choice);
+  with_json(explain_command);
+  explain_command->callback([&] { run = [&] { return app::explain(explain, common); }; });
 
   app::PlanOptions plan;
   auto* plan_command = program.add_subcommand(

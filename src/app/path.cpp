@@ -38,18 +38,19 @@ Iova message_address(Machine& machine, std::size_t guest, std::uint16_t vector) 
 std::vector<Shown> accesses(Machine& machine, std::size_t guest, const machine::SyntheticGuest& attached,
                             const PathOptions& options) {
   const auto& placed = machine.guests()[guest].placed;
-  const bool all = !options.dma && !options.mmio && !options.msi;
-  const pcie::Access access = options.write ? pcie::Access::write : pcie::Access::read;
+  const AccessChoice& choice = options.choice;
+  const bool all = !choice.dma && !choice.mmio && !choice.msi;
+  const pcie::Access access = choice.write ? pcie::Access::write : pcie::Access::read;
   std::vector<Shown> shown;
-  if (all || options.dma) {
-    const Iova at(options.dma.value_or(0x10'0000));
+  if (all || choice.dma) {
+    const Iova at(choice.dma.value_or(0x10'0000));
     shown.push_back(
-        {fmt::format("DMA {} by the VF of {}", options.write ? "write" : "read", placed.guest->name),
+        {fmt::format("DMA {} by the VF of {}", choice.write ? "write" : "read", placed.guest->name),
          dma_transaction(machine, guest, at, kAccessLength, access)});
   }
-  if (all || options.mmio) {
-    const auto at = attached.registers.plus(options.mmio.value_or(spec::ixgbevf::kStatus)).value_or(Gpa(0));
-    shown.push_back({fmt::format("register {} by {}", options.write ? "write" : "read", placed.guest->name),
+  if (all || choice.mmio) {
+    const auto at = attached.registers.plus(choice.mmio.value_or(spec::ixgbevf::kStatus)).value_or(Gpa(0));
+    shown.push_back({fmt::format("register {} by {}", choice.write ? "write" : "read", placed.guest->name),
                      {.segment = {},
                       .domain = placed.domain,
                       .origin = pcie::VmOrigin{pcie::Vm{placed.slot}},
@@ -58,10 +59,10 @@ std::vector<Shown> accesses(Machine& machine, std::size_t guest, const machine::
                       .length = kAccessLength,
                       .access = access}});
   }
-  if (all || options.msi)
+  if (all || choice.msi)
     shown.push_back(
-        {fmt::format("MSI-X vector {} of the VF of {}", options.msi.value_or(0), placed.guest->name),
-         dma_transaction(machine, guest, message_address(machine, guest, options.msi.value_or(0)),
+        {fmt::format("MSI-X vector {} of the VF of {}", choice.msi.value_or(0), placed.guest->name),
+         dma_transaction(machine, guest, message_address(machine, guest, choice.msi.value_or(0)),
                          kAccessLength, pcie::Access::write)});
   return shown;
 }
@@ -109,8 +110,9 @@ int path(const PathOptions& options, const Common& common) {
     fmt::print(stderr, "{}: no guest with a VF has the name \"{}\"\n", options.rack, options.guest);
     return kBadInput;
   }
-  if (options.msi && *options.msi >= spec::ixgbevf::kVectors) {
-    fmt::print(stderr, "--msi {}: a VF has the vectors 0 to {}\n", *options.msi, spec::ixgbevf::kVectors - 1);
+  if (options.choice.msi && *options.choice.msi >= spec::ixgbevf::kVectors) {
+    fmt::print(stderr, "--msi {}: a VF has the vectors 0 to {}\n", *options.choice.msi,
+               spec::ixgbevf::kVectors - 1);
     return kBadInput;
   }
   auto runner = machine::Runner::start(*rack, {}, common.log);

@@ -68,9 +68,12 @@ std::vector<HopRow> rows(const Tables& tables, const Resolution& resolution) {
   return all;
 }
 
+std::string table_place(const Tables& tables, const ComponentId& component, Table table) {
+  return fmt::format("{}/{}", tables.name(component), table_name(component, table));
+}
+
 std::string describe_fault(const Tables& tables, const Fault& fault) {
-  return fmt::format("{}/{}: {}", tables.name(fault.component), table_name(fault.component, fault.table),
-                     name(fault.reason));
+  return fmt::format("{}: {}", table_place(tables, fault.component, fault.table), name(fault.reason));
 }
 
 std::string describe_outcome(const Tables& tables, const Resolution& resolution) {

@@ -24,7 +24,10 @@ struct HopRow {
 // "refused by ch1/iommu, dma: not mapped".
 [[nodiscard]] std::string describe_outcome(const Tables& tables, const Resolution& resolution);
 
-// "ch1/iommu/dma: not mapped": how a fault is attributed in logs.
+// "ch1/iommu/DMA remapping", "ntb1/link/inbound requester-ID LUT".
+[[nodiscard]] std::string table_place(const Tables& tables, const ComponentId& component, Table table);
+
+// "ch1/iommu/DMA remapping: not mapped": how a fault is attributed in logs.
 [[nodiscard]] std::string describe_fault(const Tables& tables, const Fault& fault);
 
 // The rows as an aligned text table, the outcome as its last line.

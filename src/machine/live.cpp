@@ -29,7 +29,9 @@ fabric::Resolution Live::follow(const pcie::Transaction& transaction) {
   fabric::Resolution way = probe(transaction);
   if (watcher_) watcher_(*fabric_.tables(), transaction, way);
   if (way.refused()) {
-    fabric_.record(transaction, way, clock_.now());
+    const Instant now = clock_.now();
+    fabric_.record(transaction, way, now);
+    recent_.add(now, transaction, *way.fault());
     if (refused_) refused_(transaction, way);
   }
   return way;

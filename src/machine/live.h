@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "fabric/fabric.h"
 #include "machine/host_memory.h"
+#include "machine/recent_refusals.h"
 
 namespace ladon::machine {
 
@@ -50,6 +51,7 @@ class Live {
   void interrupt(const fabric::InterruptTarget& target) { interrupts_(target); }
   // Sees every access that is recorded as refused.
   void set_refusal_sink(RefusalSink sink) { refused_ = std::move(sink); }
+  [[nodiscard]] const RecentRefusals& recent_refusals() const { return recent_; }
   // Sees every access: nothing is remembered then, each is followed anew. Set before anything runs. May be
   // empty.
   using Watcher = std::move_only_function<void(const fabric::Tables&, const pcie::Transaction&,
@@ -83,6 +85,7 @@ class Live {
   RefusalSink refused_;  // may be empty
   Watcher watcher_;      // likewise
   std::uint64_t followed_ = 0;
+  RecentRefusals recent_;
   std::deque<PeerWrite> peer_writes_;
   Counters<LiveRefusal> refusals_;
 };

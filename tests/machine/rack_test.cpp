@@ -79,6 +79,13 @@ TEST_F(Rack2, RingsInAnotherTenantsMemoryAreRefused) {
   EXPECT_TRUE(rack.run_until([&] { return !machine.faults().empty(); }));
   EXPECT_THAT(machine.faults().back().fault.reason, ::testing::HasSubstr("ch1/iommu"));
   EXPECT_EQ(machine.faults().back().fault.address, theirs);
+  // With who emitted it and how, and once for all its repetitions.
+  const auto recent = machine.live().recent_refusals().newest_first();
+  ASSERT_EQ(recent.size(), 1u);
+  EXPECT_EQ(pcie::address_bits(recent[0].transaction.address), theirs);
+  EXPECT_EQ(recent[0].transaction.rid, machine.fabric().rid(0, 132));
+  EXPECT_EQ(recent[0].fault.reason, fabric::Reason::iommu_not_mapped);
+  EXPECT_EQ(recent[0].count, machine.fabric().refusals().total());
   EXPECT_TRUE(pass(*victim, *bystander));
   EXPECT_TRUE(pass(*bystander, *victim));
 }
