@@ -36,6 +36,7 @@ void print_mistakes(const std::vector<machine::RackError>& mistakes, const Commo
 
 struct UpOptions {
   std::string rack, assets = "build/assets";
+  std::string libvirt;  // folder for a libvirt domain of each guest; empty: none
 };
 [[nodiscard]] int up(const UpOptions& options, const Common& common);
 

@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
   up_command->add_option("rack", up.rack, "rack file (YAML)")->required();
   up_command->add_option("--assets", up.assets, "folder with QEMU, kernel and initramfs")
       ->capture_default_str();
+  up_command->add_option("--libvirt", up.libvirt,
+                         "also write each guest as a libvirt domain, NAME.xml, to this folder");
   with_json(up_command);
   up_command->callback([&] { run = [&] { return app::up(up, common); }; });
 

@@ -28,23 +28,33 @@ std::expected<Assets, std::string> load_assets(const std::string& directory) {
   return assets;
 }
 
-std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
-  // The kernel arguments save boot time under emulation and change nothing that a driver sees.
-  std::string kernel_arguments = fmt::format(
+// They save boot time under emulation and change nothing that a driver sees.
+std::string kernel_arguments(const Assets& assets, const GuestSpec& guest) {
+  std::string arguments = fmt::format(
       "console=ttyS0 quiet nokaslr tsc=reliable no_timer_check cryptomgr.notests mitigations=off panic=-1 "
       "iomem=relaxed "
       "ladon.name={} ladon.ip={} ladon.mtu={}",
       guest.name, guest.address, guest.mtu);
-  if (!guest.vhost_socket.empty()) kernel_arguments += " ladon.driver=virtio_net";
+  if (!guest.vhost_socket.empty()) arguments += " ladon.driver=virtio_net";
   // Behind an emulated IOMMU that has to hear of every mapping Linux is strict at first, whatever it is told
   // ("batching disallowed due to virtualization"); for lazy, init asks once more, in sysfs.
   if (!guest.viommu.empty())
-    kernel_arguments += fmt::format(" intel_iommu=on iommu.strict={} ladon.iommu={}",
-                                    guest.viommu == "strict" ? 1 : 0, guest.viommu);
+    arguments += fmt::format(" intel_iommu=on iommu.strict={} ladon.iommu={}",
+                             guest.viommu == "strict" ? 1 : 0, guest.viommu);
   // KVM tells its guests; an emulated one would have to measure.
   static const std::uint64_t khz = counter_khz();
-  if (khz != 0 && assets.accelerator.starts_with("tcg"))
-    kernel_arguments += fmt::format(" tsc_early_khz={}", khz);
+  if (khz != 0 && assets.accelerator.starts_with("tcg")) arguments += fmt::format(" tsc_early_khz={}", khz);
+  return arguments;
+}
+
+std::string vfio_user_device(const GuestSpec& guest) {
+  const nlohmann::json device = {{"driver", "vfio-user-pci"},
+                                 {"rombar", 0},
+                                 {"socket", {{"type", "unix"}, {"path", guest.vfio_socket}}}};
+  return device.dump();
+}
+
+std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest) {
   std::vector<std::string> command = {
       assets.qemu,
       "-name",
@@ -72,7 +82,7 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "-initrd",
       assets.initramfs,
       "-append",
-      kernel_arguments,
+      kernel_arguments(assets, guest),
       "-chardev",
       guest.console_log.empty() ? "null,id=console"
                                 : fmt::format("file,id=console,path={}", guest.console_log),
@@ -84,12 +94,7 @@ std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& gue
       "chardev:control"};
   // Before the devices that are behind it; in caching mode QEMU tells them of every mapping.
   if (!guest.viommu.empty()) command.insert(command.end(), {"-device", "intel-iommu,caching-mode=on"});
-  if (!guest.vfio_socket.empty()) {
-    const nlohmann::json device = {{"driver", "vfio-user-pci"},
-                                   {"rombar", 0},
-                                   {"socket", {{"type", "unix"}, {"path", guest.vfio_socket}}}};
-    command.insert(command.end(), {"-device", device.dump()});
-  }
+  if (!guest.vfio_socket.empty()) command.insert(command.end(), {"-device", vfio_user_device(guest)});
   // Without the network ROM, with which firmware would try to boot.
   if (!guest.vhost_socket.empty())
     command.insert(command.end(),

@@ -34,6 +34,9 @@ struct GuestSpec {
 
 // The program and its arguments, one word each.
 [[nodiscard]] std::vector<std::string> qemu_command(const Assets& assets, const GuestSpec& guest);
+// Parts of it. The vfio-user device, as -device takes it (JSON); what the kernel is told.
+[[nodiscard]] std::string vfio_user_device(const GuestSpec& guest);
+[[nodiscard]] std::string kernel_arguments(const Assets& assets, const GuestSpec& guest);
 // The same as one line to paste into a shell.
 [[nodiscard]] std::string shell_line(const std::vector<std::string>& command);
 

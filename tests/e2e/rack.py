@@ -68,13 +68,13 @@ def run_ladon(folder, *arguments, seconds=60):
 class Ladon:
     """`ladon up`, serving."""
 
-    def __init__(self, folder, rack_text):
+    def __init__(self, folder, rack_text, *arguments):
         self.folder = folder
         self.messages = folder.path / "ladon.log"
         rack = folder.write("rack.yaml", rack_text)
         with open(self.messages, "wb") as log:
             self.process = subprocess.Popen(
-                [LADON, "up", rack, "--json", "--assets", ASSETS], env=folder.environment(), cwd=folder.path,
+                [LADON, "up", rack, "--json", "--assets", ASSETS, *arguments], env=folder.environment(), cwd=folder.path,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
                 preexec_fn=processes.die_with_parent)
         os.set_blocking(self.process.stdout.fileno(), False)
