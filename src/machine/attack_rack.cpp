@@ -76,6 +76,11 @@ AttackRack::~AttackRack() = default;
 
 std::expected<std::unique_ptr<attack::Testbed>, std::string> AttackRack::build(
     const Rack& rack, const attack::Conditions& conditions) {
+  return make(rack, conditions);
+}
+
+std::expected<std::unique_ptr<AttackRack>, std::string> AttackRack::make(
+    const Rack& rack, const attack::Conditions& conditions) {
   std::unique_ptr<AttackRack> made(new AttackRack(rack, conditions));
   if (auto done = made->start_parts(); !done) return std::unexpected(done.error());
   if (auto done = made->start_management(); !done) return std::unexpected(done.error());

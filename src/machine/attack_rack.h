@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attack/testbed.h"
+#include "audit/grant.h"
 #include "base/memory_file.h"
 #include "base/quiescence.h"
 #include "base/time.h"
@@ -33,7 +34,16 @@ class AttackRack final : public attack::Testbed {
   // With every guest attached, as `conditions` want it. The error is a sentence for a person.
   [[nodiscard]] static std::expected<std::unique_ptr<attack::Testbed>, std::string> build(
       const Rack& rack, const attack::Conditions& conditions);
+  // The same, for those who look at the tables too.
+  [[nodiscard]] static std::expected<std::unique_ptr<AttackRack>, std::string> make(
+      const Rack& rack, const attack::Conditions& conditions);
   ~AttackRack() override;
+
+  [[nodiscard]] const Rack& rack() const { return rack_; }
+  [[nodiscard]] fabric::Fabric& fabric() { return hardware_->fabric(); }
+  [[nodiscard]] Live& live() { return hardware_->live(); }
+  // What its software has granted by now.
+  [[nodiscard]] std::vector<audit::Grant> granted() const;
 
   [[nodiscard]] const std::vector<std::string>& hosts() const override { return host_names_; }
   [[nodiscard]] const std::vector<attack::Guest>& guests() const override { return guests_; }

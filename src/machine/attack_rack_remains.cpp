@@ -48,13 +48,17 @@ void AttackRack::give_back_placed() {
   settle();
 }
 
-attack::Remains AttackRack::remains() {
-  give_back_placed();
-  const auto tables = hardware_->fabric().tables();
+std::vector<audit::Grant> AttackRack::granted() const {
   GrantSources sources{rack_, service_->inventory(), service_->plan(), {}};
   for (const auto& part : parts_)
     sources.parts.push_back(part ? std::optional(part->holdings()) : std::nullopt);
-  const audit::Report report = audit::audit(*tables, grants(sources));
+  return grants(sources);
+}
+
+attack::Remains AttackRack::remains() {
+  give_back_placed();
+  const auto tables = hardware_->fabric().tables();
+  const audit::Report report = audit::audit(*tables, granted());
   attack::Remains found{
       .findings = report.findings.size(), .unreachable = report.unreachable.size(), .entries = {}};
   for (std::size_t d = 0; d < tables->hosts.size(); ++d) {

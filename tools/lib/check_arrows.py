@@ -15,7 +15,7 @@ SOURCE_ENDINGS = {".h", ".cpp", ".c", ".py", ".sh", ".cmake", ".txt", ""}
 LEFT_OVER = re.compile("|".join(rf"\b{a}{b}\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK"))))
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 TOP_ROOM = "machine"
-ABOVE_TOP = ("trial", "experiment")  # rooms between it and the program
+ABOVE_TOP = ("testkit", "trial", "experiment")  # rooms between it and the program
 PROGRAM = "app"
 
 
