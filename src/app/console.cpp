@@ -7,6 +7,7 @@
 #include "app/explain_live.h"
 #include "app/para_report.h"
 #include "app/vf_verbs.h"
+#include "machine/counter_report.h"
 #include "machine/live_view.h"
 
 namespace ladon::app {
@@ -55,12 +56,20 @@ std::expected<Json, std::string> audit(machine::Runner& runner, const Json& argu
   return result;
 }
 
+Json counters(machine::Runner& runner) {
+  Json lines = Json::array();
+  for (const auto& line : runner.on_engine([](machine::Machine& m) { return machine::counter_report(m); }))
+    lines.push_back({{"where", line.where}, {"reason", line.reason}, {"count", line.count}});
+  return {{"counters", lines}};
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<console::Server>, std::string> open_console(machine::Runner& runner,
                                                                           const Log& log) {
   console::Verbs verbs;
   verbs["audit"] = [&runner](const Json& arguments) { return audit(runner, arguments); };
+  verbs["counters"] = [&runner](const Json&) { return counters(runner); };
   verbs["explain"] = [&runner](const Json& arguments) { return explain_live(runner, arguments); };
   add_vf_verbs(verbs, runner);
   verbs["para_show"] = [&runner](const Json& arguments) { return para_show(runner, arguments); };

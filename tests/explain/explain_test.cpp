@@ -197,7 +197,7 @@ RC_GTEST_FIXTURE_PROP(Explain, TheVerdictIsThePlans, ()) {
   for (const audit::Grant& grant : grants)
     if (grant.emitted) starts.push_back(*grant.emitted);
   const std::uint64_t at =
-      starts[*rc::gen::inRange<std::size_t>(0, starts.size())] + *rc::gen::inRange(0, 0x3000);
+      starts[*rc::gen::inRange<std::size_t>(0, starts.size())] + *rc::gen::inRange<std::uint64_t>(0, 0x3000);
   auto access =
       audit::emitted_by(*wanted, emitter, at, *rc::gen::element(pcie::Access::read, pcie::Access::write));
   access.length = 4;

@@ -70,6 +70,7 @@ TEST(RackFile, ReadsWhatIsThereAndFillsInTheRest) {
 
 TEST(RackFile, TheExamplesAreGood) {
   for (const auto& entry : std::filesystem::directory_iterator(kExamples)) {
+    if (entry.path().extension() != ".yaml") continue;
     const auto rack = load_rack(entry.path());
     EXPECT_TRUE(rack) << to_string(rack.error()[0]);
   }

@@ -16,6 +16,7 @@ packages_run=(
 # shellcheck disable=SC2034 # for tools/setup
 packages_test=(
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev shellcheck python3 git tshark dpdk-dev
+  python3-pytest python3-pip python3-setuptools python3-wheel
 )
 
 # What tools/bench measures beside Ladon: DPDK's testpmd and its drivers, whose names end in their interface's
