@@ -38,6 +38,11 @@ std::string console(const GuestSpec& guest) {
                      escaped(guest.console_log));
 }
 
+// As qemu_command has it: libvirt puts it before the devices that are behind it.
+std::string iommu(const GuestSpec& guest) {
+  return guest.viommu.empty() ? "" : "    <iommu model='intel'><driver caching_mode='on'/></iommu>\n";
+}
+
 std::string interface(const GuestSpec& guest) {
   if (guest.vhost_socket.empty()) return {};
   return fmt::format(
@@ -89,12 +94,13 @@ std::string libvirt_domain(const Assets& assets, const GuestSpec& guest) {
       "{}"
       "    <serial type='unix'><source mode='bind' path='{}'/><target port='1'/></serial>\n"
       "{}"
+      "{}"
       "    <controller type='usb' model='none'/>\n"
       "    <memballoon model='none'/>\n"
       "  </devices>\n"
       "{}"
       "</domain>\n",
-      escaped(assets.qemu), console(guest), escaped(guest.control_socket), interface(guest),
+      escaped(assets.qemu), console(guest), escaped(guest.control_socket), interface(guest), iommu(guest),
       pass_through(guest));
   return document;
 }

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 import rack
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-# One with a function of its own, and two that share one.
+# One with a function of its own, one whose function is behind an IOMMU, and two that share one.
 RACK = """
 name: domains
 nics:
@@ -21,6 +21,7 @@ hosts:
     memory: 1GiB
     vms:
       - {name: own, memory: 128MiB, vcpus: 2, vf: {nic: nic0, index: 1}, address: 10.20.0.11/24}
+      - {name: behind, memory: 128MiB, viommu: strict, vf: {nic: nic0, index: 2}, address: 10.20.0.14/24}
       - {name: one, memory: 64MiB, network: {nic: nic0, path: shared}, address: 10.20.0.12/24}
       - {name: two, memory: 64MiB, network: {nic: nic0, path: shared}, address: 10.20.0.13/24}
 """
@@ -56,15 +57,19 @@ class Libvirt(unittest.TestCase):
         self.assertTrue(any(f"id=control,path={control}," in word for word in after(command, "-chardev")))
 
     def test_each_is_the_same_as_its_line(self):
-        self.assertEqual(set(self.running.guests), {"own", "one", "two"})
+        self.assertEqual(set(self.running.guests), {"own", "behind", "one", "two"})
         for name, guest in self.running.guests.items():
             with self.subTest(guest=name):
                 self.assertEqual(pathlib.Path(guest["libvirt_domain"]), self.domains / f"{name}.xml")
                 domain = xml.etree.ElementTree.parse(guest["libvirt_domain"]).getroot()
                 self.check(guest, domain)
                 words = [word.get("value") for word in domain.iter(f"{QEMU}arg")]
-                if name == "own":
-                    self.assertEqual(after(words, "-device"), after(guest["command"], "-device"))
+                devices = after(guest["command"], "-device")
+                iommu = domain.find("devices/iommu[@model='intel']/driver[@caching_mode='on']")
+                self.assertEqual(iommu is not None, "intel-iommu,caching-mode=on" in devices)
+                self.assertEqual(iommu is not None, name == "behind")
+                if name in ("own", "behind"):
+                    self.assertEqual(after(words, "-device"), devices[-1:])
                     self.assertEqual(json.loads(words[1])["socket"]["path"], guest["vfio_user_socket"])
                 else:
                     self.assertEqual(words, [])
