@@ -12,6 +12,7 @@
 #include "fabric/what_if.h"
 #include "machine/grants.h"
 #include "machine/quiet_rack.h"
+#include "machine/two_hosts.h"
 
 namespace ladon::explain {
 namespace {
@@ -23,35 +24,12 @@ using ::testing::HasSubstr;
 
 constexpr auto kTables = static_cast<std::uint8_t>(Table::ntb_lut) + 1;
 
-constexpr const char* kYaml = R"(
-name: explained
-nics:
-  - {name: nic0, vfs: 8, device: x550}
-hosts:
-  - name: mh
-    role: management
-    memory: 1GiB
-    vms:
-      - {name: vm-m, memory: 64MiB, vf: {nic: nic0, index: 0}}
-  - name: ch1
-    role: compute
-    memory: 1GiB
-    vms:
-      - {name: vm-a, memory: 64MiB, vf: {nic: nic0, index: 1}}
-      - {name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 2}}
-  - name: ch2
-    role: compute
-    kind: bare
-    memory: 1GiB
-    guest: {name: bare, memory: 64MiB, vf: {nic: nic0, index: 3}}
-)";
-
 class Explain : public ::testing::Test {
  protected:
   // Built once: it is looked at and never changed.
   static const machine::QuietRack& quiet() {
     static const auto built = [] {
-      auto rack = machine::parse_rack(kYaml, "test.yaml");
+      auto rack = machine::parse_rack(machine::kTwoHosts, "test.yaml");
       return machine::QuietRack::build(rack.value()).value();
     }();
     return *built;

@@ -2,21 +2,26 @@
 // guests' places.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "client/frames.h"
 #include "client/vf_driver.h"
 #include "console/client.h"
 #include "machine/machine.h"
 #include "machine/management.h"
 #include "machine/run_directory.h"
 #include "machine/synthetic_guest.h"
+#include "machine/two_hosts.h"
 #include "spec/ixgbevf.h"
 
 namespace ladon::machine {
@@ -158,28 +163,22 @@ class RunningRack {
   std::string management_error_;
 };
 
-inline constexpr const char* kTwoHosts = R"(
-name: two-hosts
-nics:
-  - {name: nic0, vfs: 8, device: x550}
-hosts:
-  - name: mh
-    role: management
-    memory: 1GiB
-    vms:
-      - {name: vm-m, memory: 64MiB, vf: {nic: nic0, index: 0, mac: "52:54:00:00:00:01"}}
-  - name: ch1
-    role: compute
-    kind: virtualized
-    memory: 4GiB
-    vms:
-      - {name: vm-a, memory: 64MiB, vf: {nic: nic0, index: 1, mac: "52:54:00:00:00:0a"}}
-      - {name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 2, mac: "52:54:00:00:00:0b"}}
-  - name: ch2
-    role: compute
-    kind: bare
-    memory: 4GiB
-    guest: {name: ch2-os, memory: 64MiB, vf: {nic: nic0, index: 3, mac: "52:54:00:00:00:0c"}}
-)";
+// Every guest of the rack to every other, and nothing is refused on the way.
+inline void expect_all_talk(RunningRack& rack) {
+  ASSERT_TRUE(rack.wait_assigned()) << rack.management_error();
+  std::vector<std::unique_ptr<ClientGuest>> guests;
+  for (std::size_t i = 0; i < rack.machine().guests().size(); ++i) guests.push_back(rack.client(i));
+  for (auto& from : guests)
+    for (auto& to : guests) {
+      if (from == to) continue;
+      const auto bytes =
+          client::make_frame({.destination = to->driver.mac(), .source = from->driver.mac(), .payload = 600});
+      ASSERT_TRUE(from->driver.tx().send(bytes));
+      std::optional<client::ReceivedFrame> got;
+      EXPECT_TRUE(rack.run_until([&] { return (got = to->driver.rx().receive()).has_value(); }));
+      EXPECT_EQ(got.value_or(client::ReceivedFrame{}).bytes, bytes);
+    }
+  EXPECT_EQ(rack.machine().fabric().refusals().total(), 0u);
+}
 
 }  // namespace ladon::machine

@@ -132,22 +132,7 @@ TEST(RackNtbs, AFullTableFailsClosedAndSaysSo) {
 
 TEST(RackNtbs, OfTwoShapesCarryTraffic) {
   RunningRack rack(rack_with(kSmall, kLarge));
-  ASSERT_TRUE(rack.wait_assigned()) << rack.management_error();
-  std::vector<std::unique_ptr<ClientGuest>> guests;
-  for (std::size_t i = 0; i < 3; ++i) guests.push_back(rack.client(i));
-  for (auto& from : guests)
-    for (auto& to : guests) {
-      if (from == to) continue;
-      const auto bytes =
-          client::make_frame({.destination = to->driver.mac(), .source = from->driver.mac(), .payload = 600});
-      ASSERT_TRUE(from->driver.tx().send(bytes));
-      std::optional<client::ReceivedFrame> got;
-      EXPECT_TRUE(rack.run_until([&] { return (got = to->driver.rx().receive()).has_value(); }));
-      if (got) {
-        EXPECT_EQ(got->bytes, bytes);
-      }
-    }
-  EXPECT_EQ(rack.machine().fabric().refusals().total(), 0u);
+  expect_all_talk(rack);
 }
 
 }  // namespace

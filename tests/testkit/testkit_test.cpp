@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "machine/two_hosts.h"
 #include "testkit/rack.h"
 
 namespace ladon::testkit {
@@ -14,29 +15,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kYaml = R"(
-name: kit
-nics:
-  - {name: nic0, vfs: 8}
-hosts:
-  - name: mh
-    role: management
-    memory: 512MiB
-    vms:
-      - {name: vm-m, memory: 64MiB, vf: {nic: nic0, index: 0}}
-  - name: ch1
-    role: compute
-    memory: 512MiB
-    vms:
-      - {name: vm-a, memory: 64MiB, vf: {nic: nic0, index: 1}}
-      - {name: vm-b, memory: 64MiB, vf: {nic: nic0, index: 2}}
-  - name: ch2
-    role: compute
-    kind: bare
-    memory: 512MiB
-    guest: {name: bare, memory: 64MiB, vf: {nic: nic0, index: 3}}
-)";
-
 Frame frame(const Mac& to, const Mac& from, std::size_t length = 200) {
   Frame made(length, std::byte{0x5A});
   for (std::size_t i = 0; i < to.size(); ++i) made[i] = std::byte{to[i]}, made[6 + i] = std::byte{from[i]};
@@ -46,7 +24,10 @@ Frame frame(const Mac& to, const Mac& from, std::size_t length = 200) {
 
 class Kit : public ::testing::Test {
  protected:
-  Kit() : rack(Rack::from_text(kYaml).value()), a(rack.guest("vm-a")), bare(rack.guest("bare")) {}
+  Kit()
+      : rack(Rack::from_text(machine::kTwoHosts).value()),
+        a(rack.guest("vm-a")),
+        bare(rack.guest("ch2-os")) {}
 
   // One frame; what the receiver has of it within so many turns.
   std::optional<Frame> pass(Guest& from, Guest& to, unsigned turns = 1000) {
@@ -67,7 +48,7 @@ class Kit : public ::testing::Test {
 };
 
 TEST_F(Kit, KnowsItsGuests) {
-  EXPECT_THAT(rack.guests(), ElementsAre("vm-m", "vm-a", "vm-b", "bare"));
+  EXPECT_THAT(rack.guests(), ElementsAre("vm-m", "vm-a", "vm-b", "ch2-os"));
   EXPECT_EQ(a.host(), "ch1");
   EXPECT_EQ(a.memory().size(), 64u << 20);
   EXPECT_THROW((void)rack.guest("nobody"), std::invalid_argument);
@@ -169,7 +150,7 @@ TEST_F(Kit, AnInterruptMayBeLost) {
   const auto before = bare.interrupts(0);
   EXPECT_GT(before, 0u);
   {
-    const Fault lost = rack.lose_interrupts("bare");
+    const Fault lost = rack.lose_interrupts("ch2-os");
     EXPECT_TRUE(pass(a, bare));  // who polls gets it all the same
     rack.advance(std::chrono::seconds(1));
     rack.run();
@@ -191,7 +172,7 @@ TEST_F(Kit, WhatWasAccessedIsRecorded) {
   for (const Transaction& one : all) {
     EXPECT_FALSE(one.refused) << one.who << ": " << one.outcome;
     read |= one.who == "VF 1 of nic0 (vm-a)" && one.access == Access::read;
-    written |= one.who == "VF 3 of nic0 (bare)" && one.access == Access::write;
+    written |= one.who == "VF 3 of nic0 (ch2-os)" && one.access == Access::write;
   }
   EXPECT_TRUE(read);
   EXPECT_TRUE(written);
@@ -219,7 +200,7 @@ TEST_F(Kit, AProcessorReachesItsMemoryAndItsRegisters) {
 }
 
 TEST_F(Kit, AHandleKeepsItsRack) {
-  auto other = std::make_unique<Rack>(Rack::from_text(kYaml).value());
+  auto other = std::make_unique<Rack>(Rack::from_text(machine::kTwoHosts).value());
   Guest guest = other->guest("vm-a");
   Fault down = other->take_link_down("ch1");
   other.reset();

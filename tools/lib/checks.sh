@@ -10,24 +10,10 @@ checks_source() {
   apt-cache search --names-only '^linux-source-[0-9.]+$' 2>/dev/null | cut -d ' ' -f 1 | sort -V | tail -n 1
 }
 
-# checks_download FOLDER
-checks_download() {
-  local package
-  mkdir -p -- "$1"
-  cd -- "$1"
-  package=$(checks_source)
-  if [[ -n $package ]] && apt-get -o APT::Sandbox::User=root download "$package"; then return 0; fi
-  echo "reading the package lists again: linux-source is not known, or no longer on the mirror"
-  as_root apt-get -o DPkg::Lock::Timeout=300 update
-  package=$(checks_source)
-  [[ -n $package ]] || die "apt does not know a package linux-source" "add Debian's main archive to the apt sources"
-  apt-get -o APT::Sandbox::User=root download "$package"
-}
-
 # checks_compile SCRATCH PROGRAM
 checks_compile() {
   local scratch=$1 program=$2 archive source
-  archive=$(dpkg-deb --fsys-tarfile "$scratch"/package/linux-source-*.deb | tar -t | grep -m 1 '\.tar\.xz$')
+  archive=$(dpkg-deb --fsys-tarfile "$scratch"/package/linux-source-*.deb | tar -t | grep '\.tar\.xz$')
   dpkg-deb --fsys-tarfile "$scratch"/package/linux-source-*.deb | tar -x -O "$archive" | xz -dc |
     tar -x -C "$scratch" --strip-components=1 --wildcards '*/tools/testing/selftests/*.h' \
       '*/tools/testing/selftests/*/csum.c'
@@ -55,8 +41,8 @@ checks_provide() {
   checks_folder=$ladon_cache/checks-$key
   if cache_valid "$checks_folder"; then return 0; fi
   scratch=$(cache_scratch checks)
-  if [[ -z $(checks_source) ]]; then need_root "reading the package lists"; fi
-  step "download the kernel's selftests" checks_download "$scratch/package"
+  need_lists checks_source
+  step "download the kernel's selftests" download_packages "$scratch/package" checks_source linux-source
   step "build the checks of a NIC" checks_build "$scratch" "$scratch/new"
   cache_publish "$scratch/new" "$checks_folder"
   cache_prune checks

@@ -73,20 +73,6 @@ kernel_package() {
   apt-cache depends --important "$kernel_image" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-.*\)$/\1/p'
 }
 
-# kernel_download FOLDER
-kernel_download() {
-  local package
-  mkdir -p -- "$1"
-  cd -- "$1"
-  package=$(kernel_package)
-  if [[ -n $package ]] && apt-get -o APT::Sandbox::User=root download "$package"; then return 0; fi
-  echo "reading the package lists again: the kernel is not known, or no longer on the mirror"
-  as_root apt-get -o DPkg::Lock::Timeout=300 update
-  package=$(kernel_package)
-  [[ -n $package ]] || die "apt does not know $kernel_image" "add Debian's main archive to the apt sources"
-  apt-get -o APT::Sandbox::User=root download "$package"
-}
-
 # kernel_unpack SCRATCH NEW
 kernel_unpack() {
   local scratch=$1 new=$2 image tree driver module
@@ -109,8 +95,8 @@ kernel_provide() {
   local scratch
   if cache_valid "$kernel_folder"; then return 0; fi
   scratch=$(cache_scratch kernel)
-  if [[ -z $(kernel_package) ]]; then need_root "reading the package lists"; fi
-  step "download Debian's kernel" kernel_download "$scratch/package"
+  need_lists kernel_package
+  step "download Debian's kernel" download_packages "$scratch/package" kernel_package "$kernel_image"
   step "unpack the kernel" kernel_unpack "$scratch" "$scratch/new"
   cache_publish "$scratch/new" "$kernel_folder"
   cache_prune kernel

@@ -66,3 +66,24 @@ install_packages() {
   step "read the package lists" apt_quietly update
   step "install ${#missing[@]} packages" apt_quietly install "${missing[@]}"
 }
+
+# download_packages FOLDER NAMES WHAT: the packages that NAMES prints, a function that asks apt's lists and prints nothing
+# where they do not have them; not installed
+download_packages() {
+  local folder=$1 names=$2 what=$3
+  local -a packages
+  mkdir -p -- "$folder"
+  cd -- "$folder"
+  mapfile -t packages < <("$names")
+  if ((${#packages[@]})) && apt-get -o APT::Sandbox::User=root download "${packages[@]}"; then return 0; fi
+  echo "reading the package lists again: $what is not known, or no longer on the mirror"
+  as_root apt-get -o DPkg::Lock::Timeout=300 update
+  mapfile -t packages < <("$names")
+  ((${#packages[@]})) || die "apt does not know $what" "add Debian's main archive to the apt sources"
+  apt-get -o APT::Sandbox::User=root download "${packages[@]}"
+}
+
+# need_lists NAMES: root, if apt's lists have to be read before NAMES prints anything
+need_lists() {
+  if [[ -z $("$1") ]]; then need_root "reading the package lists"; fi
+}

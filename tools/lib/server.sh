@@ -8,22 +8,10 @@ server_folder=$ladon_cache/lighttpd
 
 # server_packages: lighttpd and the libraries that it needs and not every system has
 server_packages() {
-  echo lighttpd
-  apt-cache depends --important lighttpd 2>/dev/null | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | grep -vx 'libc6\|libcrypt1'
-}
-
-# server_download FOLDER
-server_download() {
-  local -a packages
-  mkdir -p -- "$1"
-  cd -- "$1"
-  mapfile -t packages < <(server_packages)
-  if ((${#packages[@]} > 1)) && apt-get -o APT::Sandbox::User=root download "${packages[@]}"; then return 0; fi
-  echo "reading the package lists again: lighttpd is not known, or no longer on the mirror"
-  as_root apt-get -o DPkg::Lock::Timeout=300 update
-  mapfile -t packages < <(server_packages)
-  ((${#packages[@]} > 1)) || die "apt does not know lighttpd" "add Debian's main archive to the apt sources"
-  apt-get -o APT::Sandbox::User=root download "${packages[@]}"
+  local libraries
+  libraries=$(apt-cache depends --important lighttpd 2>/dev/null |
+    sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | grep -vx 'libc6\|libcrypt1') || return 0
+  printf '%s\n' lighttpd "$libraries"
 }
 
 # server_unpack SCRATCH NEW: the program and its libraries, side by side
@@ -41,8 +29,8 @@ server_provide() {
   local scratch
   if cache_valid "$server_folder"; then return 0; fi
   scratch=$(cache_scratch lighttpd)
-  if (($(server_packages | wc -l) < 2)); then need_root "reading the package lists"; fi
-  step "download the guests' web server" server_download "$scratch/package"
+  need_lists server_packages
+  step "download the guests' web server" download_packages "$scratch/package" server_packages lighttpd
   step "unpack the web server" server_unpack "$scratch" "$scratch/new"
   cache_publish "$scratch/new" "$server_folder"
   rm -rf -- "$scratch"
