@@ -58,8 +58,12 @@ std::expected<Json, std::string> audit(machine::Runner& runner, const Json& argu
 
 Json counters(machine::Runner& runner) {
   Json lines = Json::array();
-  for (const auto& line : runner.on_engine([](machine::Machine& m) { return machine::counter_report(m); }))
-    lines.push_back({{"where", line.where}, {"reason", line.reason}, {"count", line.count}});
+  const auto add = [&](const std::vector<machine::CounterLine>& counted) {
+    for (const auto& line : counted)
+      lines.push_back({{"where", line.where}, {"reason", line.reason}, {"count", line.count}});
+  };
+  add(runner.on_engine([](machine::Machine& m) { return machine::counter_report(m); }));
+  add(counter_lines(runner.shared_functions()));
   return {{"counters", lines}};
 }
 

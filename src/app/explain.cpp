@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -12,14 +11,11 @@
 #include "fabric/format.h"
 #include "fabric/what_if.h"
 #include "machine/grants.h"
-#include "spec/ixgbevf.h"
 
 namespace ladon::app {
 namespace {
 
 using nlohmann::json;
-
-constexpr auto kLastTable = static_cast<std::uint8_t>(fabric::Table::ntb_lut);
 
 // A rack file's rack, as it would run, but for the tables that were emptied on purpose.
 struct Subject {
@@ -37,18 +33,20 @@ struct Subject {
 
 // Empties the table "COMPONENT/TABLE", as faults name it; false after the mistake was printed.
 bool lose(fabric::Tables& tables, const std::string& place) {
-  std::string known;
   for (const auto& component : explain::components(tables))
-    for (std::uint8_t t = 0; t <= kLastTable; ++t) {
-      auto without = fabric::without_entries(tables, component, fabric::Table{t});
-      if (!without) continue;
+    for (std::uint8_t t = 0; t < fabric::kTables; ++t) {
       const std::string name = fabric::table_place(tables, component, fabric::Table{t});
-      if (name == place) {
+      if (name != place) continue;
+      if (auto without = fabric::without_entries(tables, component, fabric::Table{t})) {
         tables = std::move(*without);
         return true;
       }
-      known += "\n  " + name;
     }
+  std::string known;
+  for (const auto& component : explain::components(tables))
+    for (std::uint8_t t = 0; t < fabric::kTables; ++t)
+      if (fabric::without_entries(tables, component, fabric::Table{t}))
+        known += "\n  " + fabric::table_place(tables, component, fabric::Table{t});
   fmt::print(stderr, "--without {}: no such table can be emptied; there are:{}\n", place, known);
   return false;
 }
@@ -89,19 +87,8 @@ struct Followed {
 };
 
 std::optional<Followed> follow(Subject& subject, const ExplainOptions& options) {
-  const auto guests = guests_with_vf(subject.rack);
-  const auto guest = std::ranges::find_if(guests, [&](const machine::PlacedGuest& placed) {
-    return options.guest.empty() || placed.guest->name == options.guest;
-  });
-  if (guest == guests.end()) {
-    fmt::print(stderr, "{}: no guest with a VF has the name \"{}\"\n", options.rack, options.guest);
-    return std::nullopt;
-  }
-  if (options.choice.msi && *options.choice.msi >= spec::ixgbevf::kVectors) {
-    fmt::print(stderr, "--msi {}: a VF has the vectors 0 to {}\n", *options.choice.msi,
-               spec::ixgbevf::kVectors - 1);
-    return std::nullopt;
-  }
+  const auto guest = chosen_guest(subject.rack, options.rack, options.guest, options.choice);
+  if (!guest) return std::nullopt;
   Followed made;
   for (const auto& [title, transaction] : guest_accesses(*subject.quiet, *guest, options.choice)) {
     const auto way = fabric::resolve(subject.running, transaction);

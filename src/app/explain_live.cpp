@@ -26,6 +26,10 @@ std::expected<Json, std::string> explain_live(machine::Runner& runner, const Jso
     return Seen{machine.live().recent_refusals().newest_first(), machine.fabric().tables()};
   });
   seen.refusals.resize(std::min(seen.refusals.size(), count));
+  const bool as_text = arguments.value("text", false);
+  if (seen.refusals.empty())
+    return as_text ? Json{{"finding", false}, {"text", "nothing was refused\n"}}
+                   : Json{{"finding", false}, {"refusals", Json::array()}};
   // The rack as its file plans it, with every guest there: what the running one is compared with.
   const machine::Rack& rack = runner.machine().rack();
   const auto planned = machine::QuietRack::build(rack);
@@ -45,13 +49,13 @@ std::expected<Json, std::string> explain_live(machine::Runner& runner, const Jso
                    .count = refusal.count,
                    .seconds_ago = std::chrono::duration<double>(now - refusal.last).count()});
   Json answer{{"finding", finds(all)}};
-  if (arguments.value("text", false)) {
+  if (as_text) {
     std::string text;
     for (const auto& one : all) {
       if (!text.empty()) text += '\n';
       text += to_text(one);
     }
-    answer["text"] = text.empty() ? std::string("nothing was refused\n") : text;
+    answer["text"] = text;
     return answer;
   }
   answer["refusals"] = Json::array();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #include "audit/initiator.h"
 #include "machine/synthetic_guest.h"
 #include "nic/options.h"
@@ -41,10 +43,16 @@ pcie::Transaction message(machine::QuietRack& rack, const fabric::FunctionId& vf
 
 }  // namespace
 
-std::vector<machine::PlacedGuest> guests_with_vf(const machine::Rack& rack) {
-  auto placed = machine::placed_guests(rack);
-  std::erase_if(placed, [](const machine::PlacedGuest& guest) { return guest.software; });
-  return placed;
+std::optional<machine::PlacedGuest> chosen_guest(const machine::Rack& rack, const std::string& file,
+                                                 const std::string& name, const AccessChoice& choice) {
+  if (choice.msi && *choice.msi >= spec::ixgbevf::kVectors) {
+    fmt::print(stderr, "--msi {}: a VF has the vectors 0 to {}\n", *choice.msi, spec::ixgbevf::kVectors - 1);
+    return std::nullopt;
+  }
+  for (const machine::PlacedGuest& placed : machine::placed_guests(rack))
+    if (!placed.software && (name.empty() || placed.guest->name == name)) return placed;
+  fmt::print(stderr, "{}: no guest with a VF has the name \"{}\"\n", file, name);
+  return std::nullopt;
 }
 
 std::vector<GuestAccess> guest_accesses(machine::QuietRack& rack, const machine::PlacedGuest& guest,

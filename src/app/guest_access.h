@@ -1,6 +1,7 @@
 // Accesses of a guest and its VF in a rack that carries no traffic.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,12 @@ struct GuestAccess {
   pcie::Transaction transaction;
 };
 
-// The guests that have a VF of their own, in the order of the file.
-[[nodiscard]] std::vector<machine::PlacedGuest> guests_with_vf(const machine::Rack& rack);
+// The guest of this name that has a VF of its own, or the first one; nullopt after a mistake, in it or in the
+// choice, was printed.
+[[nodiscard]] std::optional<machine::PlacedGuest> chosen_guest(const machine::Rack& rack,
+                                                               const std::string& file,
+                                                               const std::string& name,
+                                                               const AccessChoice& choice);
 
 [[nodiscard]] std::vector<GuestAccess> guest_accesses(machine::QuietRack& rack,
                                                       const machine::PlacedGuest& guest,

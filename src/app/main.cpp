@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
   const auto with_choice = [](CLI::App* command, std::string& guest, app::AccessChoice& choice) {
     command->add_option("--vm", guest, "guest; the first one if not given");
     command->add_option("--dma", choice.dma, "its VF reads this guest-physical address");
-    command->add_option("--mmio", choice.mmio, "the guest reads this offset of BAR 0");
+    command->add_option("--mmio", choice.mmio, "the guest reads this offset of BAR 0")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 32));
     command->add_option("--msi", choice.msi, "its VF raises this vector");
     command->add_flag("--write", choice.write, "write instead of read");
   };
@@ -79,10 +80,16 @@ int main(int argc, char** argv) {
       ->needs(explain_running)
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  explain_command->add_option("--fault", explain.fault, "a fault as Ladon prints it");
-  explain_command->add_option("--without", explain.without,
-                              "as if this table were empty: COMPONENT/TABLE, as faults name it");
+  auto* explained_line =
+      explain_command->add_option("--fault", explain.fault, "a fault as Ladon prints it, instead of accesses")
+          ->excludes(explain_running);
+  explain_command
+      ->add_option("--without", explain.without,
+                   "as if this table were empty: COMPONENT/TABLE, as faults name it")
+      ->excludes(explain_running);
   with_choice(explain_command, explain.guest, explain.choice);
+  for (const char* option : {"--vm", "--dma", "--mmio", "--msi", "--write"})
+    explain_command->get_option(option)->excludes(explain_running)->excludes(explained_line);
   with_json(explain_command);
   explain_command->callback([&] { run = [&] { return app::explain(explain, common); }; });
 

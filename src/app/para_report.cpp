@@ -67,7 +67,28 @@ class Drops {
   Table table_{{{"at"}, {"dropped"}, {"reason"}, {"frames", Align::right}}};
 };
 
+template <class Reason>
+void add_lines(std::vector<machine::CounterLine>& lines, const std::string& where,
+               const Counters<Reason>& counters) {
+  counters.each([&](Reason reason, std::uint64_t count) {
+    lines.push_back({.where = where, .reason = std::string(name(reason)), .count = count});
+  });
+}
+
 }  // namespace
+
+std::vector<machine::CounterLine> counter_lines(const std::vector<SharedFunctionReport>& functions) {
+  std::vector<machine::CounterLine> lines;
+  for (const SharedFunctionReport& function : functions) {
+    for (const SharedGuestReport& guest : function.guests) {
+      add_lines(lines, guest.name + "/virtio", guest.traffic.send_drops);
+      add_lines(lines, guest.name + "/virtio", guest.traffic.receive_drops);
+      add_lines(lines, guest.name + "/vhost-user", guest.backend_drops);
+    }
+    add_lines(lines, fmt::format("VF {} of {}/shared", function.vf, function.nic), function.arrival_drops);
+  }
+  return lines;
+}
 
 Json to_json(const std::vector<SharedFunctionReport>& functions) {
   Json all = Json::array();

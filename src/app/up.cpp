@@ -39,14 +39,19 @@ std::vector<std::pair<const machine::HostSpec*, lab::GuestSpec>> specs(const mac
   return all;
 }
 
-bool write_domains(const machine::Runner& runner, const lab::Assets& assets, const std::string& folder) {
+// Before anything starts; false after the mistake was printed.
+bool make_folder(const std::string& folder) {
   if (folder.empty()) return true;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fmt::print(stderr, "{}: {}\n", folder, error.message());
-  return !error && std::ranges::all_of(specs(runner), [&](const auto& guest) {
-    return write_domain(folder, assets, guest.second);
-  });
+  return !error;
+}
+
+bool write_domains(const machine::Runner& runner, const lab::Assets& assets, const std::string& folder) {
+  return folder.empty() || std::ranges::all_of(specs(runner), [&](const auto& guest) {
+           return write_domain(folder, assets, guest.second);
+         });
 }
 
 void print_lines(const machine::Runner& runner, const console::Server& control, const lab::Assets& assets,
@@ -89,6 +94,7 @@ int up(const UpOptions& options, const Common& common) {
   const auto rack = read_rack(options.rack, common);
   if (!rack) return kBadInput;
   if (const auto status = refused_by_audit(*rack, common)) return *status;
+  if (!make_folder(options.libvirt)) return kBadInput;
   auto assets = lab::load_assets(options.assets);
   if (!assets) {
     common.log.warning("{}; the QEMU lines name placeholders", assets.error());

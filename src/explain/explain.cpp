@@ -49,8 +49,10 @@ Verdict judge(const Rack& rack, const Refused& refused, const std::optional<audi
               const std::optional<std::string>& wanted) {
   const bool form = meaning(refused.fault.table, refused.fault.reason).kind == Kind::form;
   const Verdict no = form ? Verdict::form : Verdict::isolation;
+  if (!refused.transaction && !refused.requester_known && !form) return Verdict::unknown;
   if (!refused.transaction) return wanted ? Verdict::missing : no;
-  if (!fabric::resolve(rack.running, *refused.transaction).refused()) return Verdict::passes;
+  if (!refused.of_log && !fabric::resolve(rack.running, *refused.transaction).refused())
+    return Verdict::passes;
   const auto way = fabric::resolve(rack.wanted, *refused.transaction);
   if (way.refused()) return no;
   return granted(rack, who, way, refused.transaction->access) ? Verdict::missing : Verdict::isolation;
@@ -72,6 +74,8 @@ std::string mend_of(const Rack& rack, const Refused& refused, Verdict verdict, c
       return "Mend whoever emits it; no table entry would help.";
     case Verdict::passes:
       return "Nothing to mend now: a guest came or went, or the entry was written since.";
+    case Verdict::unknown:
+      return "Give the whole line, with the requester's ID or \"VF N of NIC M\".";
     case Verdict::count_:
       break;
   }
@@ -116,13 +120,14 @@ std::string_view text(Verdict verdict) {
       "missing: the plan wants it to pass, and the table has lost or not yet got its entry",
       "isolation: nobody has granted it, so it is refused as it should be",
       "form: no table could let it pass, whoever emitted it has to emit something else",
-      "passes: it was refused, and with the tables of now it is not"};
+      "passes: it was refused, and with the tables of now it is not",
+      "unknown: it depends on who made the access, and the line does not say it"};
   return kTexts[static_cast<std::size_t>(verdict)];
 }
 
 std::string_view name(Verdict verdict) {
   static constexpr std::array<std::string_view, static_cast<std::size_t>(Verdict::count_)> kNames = {
-      "missing", "isolation", "form", "passes"};
+      "missing", "isolation", "form", "passes", "unknown"};
   return kNames[static_cast<std::size_t>(verdict)];
 }
 
@@ -130,8 +135,9 @@ Explanation explain(const Rack& rack, const Refused& refused) {
   const fabric::Fault& fault = refused.fault;
   const auto access = refused.transaction ? std::optional(refused.transaction->access) : refused.access;
   const Seen seen{access, refused.transaction ? refused.transaction->data : 0};
-  const auto who = refused.transaction ? initiator_of(rack.wanted, *refused.transaction)
-                                       : initiator_of(rack.wanted, fault);
+  const auto who = refused.transaction       ? initiator_of(rack.wanted, *refused.transaction)
+                   : refused.requester_known ? initiator_of(rack.wanted, fault)
+                                             : std::nullopt;
   const auto wanted = entry_for(rack.wanted, fault, seen);
   Explanation made;
   made.verdict = judge(rack, refused, who, wanted);

@@ -25,6 +25,7 @@ enum class Verdict : std::uint8_t {
   isolation,  // nobody has granted it: refused as it should be
   form,       // no table could let it pass: its initiator has to emit another
   passes,     // refused then; the tables of now let it pass
+  unknown,    // it is not said whose access it was, which is what it depends on
   count_
 };
 [[nodiscard]] std::string_view name(Verdict verdict);
@@ -36,6 +37,8 @@ struct Refused {
   std::optional<pcie::Access> access;  // nullopt: a line of a log that does not say it
   // As it was emitted; nullopt: only its fault is known, and the entry of that one table is judged.
   std::optional<pcie::Transaction> transaction;
+  // Of a line of a log: the running tables are not those of then, and who it was may not be said.
+  bool of_log = false, requester_known = true;
 };
 
 // What it is judged by.

@@ -12,8 +12,6 @@ namespace {
 
 using fabric::ComponentKind;
 
-constexpr auto kTables = static_cast<std::uint8_t>(fabric::Table::ntb_lut);
-
 // Lines come from logs and may be anything: nothing longer than this is looked at.
 constexpr std::size_t kLongest = 4096;
 
@@ -30,7 +28,7 @@ std::optional<fabric::Fault> named(const fabric::Tables& tables, std::string_vie
   std::optional<fabric::Fault> found;
   std::size_t longest = 0;
   for (const auto& component : components(tables))
-    for (std::uint8_t t = 0; t <= kTables; ++t) {
+    for (std::uint8_t t = 0; t < fabric::kTables; ++t) {
       const std::string place = fabric::table_place(tables, component, fabric::Table{t});
       if (line.find(place) == std::string_view::npos) continue;
       for (std::uint8_t r = 0; r < static_cast<std::uint8_t>(fabric::Reason::count_); ++r) {
@@ -43,6 +41,39 @@ std::optional<fabric::Fault> named(const fabric::Tables& tables, std::string_vie
       }
     }
   return found;
+}
+
+// The rack's number of a segment that the component's domain has. Hosts number their own from 0, and lines of
+// their logs do: a compute host has but one.
+pcie::Segment segment_of(const fabric::Tables& tables, pcie::Domain domain, pcie::Segment printed) {
+  return domain == pcie::kManagementDomain ? printed : tables.segment(domain, pcie::HostSegment{});
+}
+
+// "VF 2 of NIC 0", as the management host's program names who it hears of; the access that it made then.
+std::optional<pcie::Transaction> by_function(const fabric::Tables& tables, const std::string& line,
+                                             const Refused& refused) {
+  static const std::regex kFunction("\\bVF ([0-9]{1,2}) of NIC ([0-9]{1,3})\\b");
+  std::smatch match;
+  if (!refused.access || !std::regex_search(line, match, kFunction)) return std::nullopt;
+  const auto vf = static_cast<std::size_t>(std::stoul(match[1]));
+  const auto nic = static_cast<std::uint16_t>(std::stoul(match[2]));
+  // The physical function is the first.
+  if (nic >= tables.endpoints.size() || vf + 1 >= tables.endpoints[nic]->functions.size())
+    return std::nullopt;
+  const fabric::FunctionId function{
+      .is_ntb = false, .index = nic, .function = tables.endpoints[nic]->functions[vf + 1]};
+  return tables.emitted_by(function, Iova(refused.fault.address), 1, *refused.access);
+}
+
+// The requester ID under which the component of the fault sees a transaction.
+std::optional<pcie::Rid> seen_as(const fabric::Tables& tables, const pcie::Transaction& transaction,
+                                 const fabric::Fault& fault) {
+  const auto way = fabric::resolve(tables, transaction);
+  if (const auto* refused = way.fault(); refused != nullptr && refused->component == fault.component)
+    return refused->rid;
+  for (const fabric::Hop& hop : fault.on_completion ? way.return_hops : way.hops)
+    if (hop.component == fault.component) return hop.rid_in;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -80,9 +111,11 @@ std::optional<Refused> parse_fault(const fabric::Tables& tables, std::string_vie
   const std::string text(line);
   std::smatch match;
   static const std::regex kRequester("([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\\.([0-7])");
-  if (std::regex_search(text, match, kRequester))
+  const bool named_requester = std::regex_search(text, match, kRequester);
+  if (named_requester)
     fault->rid = {
-        pcie::Segment{hexadecimal<std::uint16_t>(match[1]).value_or(0)},
+        segment_of(tables, fault->component.domain,
+                   pcie::Segment{hexadecimal<std::uint16_t>(match[1]).value_or(0)}),
         pcie::Bdf(hexadecimal<unsigned>(match[2]).value_or(0), hexadecimal<unsigned>(match[3]).value_or(0),
                   hexadecimal<unsigned>(match[4]).value_or(0))};
   static const std::regex kAddress("0x([0-9a-f]{1,16})");
@@ -92,11 +125,16 @@ std::optional<Refused> parse_fault(const fabric::Tables& tables, std::string_vie
                          fault->reason == fabric::Reason::completion_no_route ||
                          fault->reason == fabric::Reason::completion_misrouted;
   Refused refused{.fault = *fault, .access = std::nullopt, .transaction = std::nullopt};
+  refused.of_log = true;
+  refused.requester_known = named_requester;
   static const std::regex kAccess("\\b(read|write) (of|at)\\b");
   if (fault->on_completion)
     refused.access = pcie::Access::read;
   else if (std::regex_search(text, match, kAccess))
     refused.access = match[1] == "read" ? pcie::Access::read : pcie::Access::write;
+  if (!named_requester) refused.transaction = by_function(tables, text, refused);
+  if (refused.transaction)
+    refused.fault.rid = seen_as(tables, *refused.transaction, refused.fault).value_or(refused.fault.rid);
   return refused;
 }
 

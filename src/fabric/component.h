@@ -52,6 +52,7 @@ enum class Table : std::uint8_t {
   ntb_window,    // translation base, limit, permission
   ntb_lut,       // requester-ID look-up table
 };
+inline constexpr std::uint8_t kTables = static_cast<std::uint8_t>(Table::ntb_lut) + 1;
 
 // Why an access was refused.
 enum class Reason : std::uint8_t {

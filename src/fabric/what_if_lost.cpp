@@ -31,6 +31,7 @@ bool lose_ntb(Tables& tables, const ComponentId& component, Table table) {
   NtbSideTable& side = component.domain == pcie::kManagementDomain ? ntb->management : ntb->link;
   switch (table) {
     case Table::ntb_lut:
+      if (!ntb->requester_table) return false;
       side.lut.clear();
       break;
     case Table::ntb_window:

@@ -83,11 +83,11 @@ std::string libvirt_domain(const Assets& assets, const GuestSpec& guest) {
       "    <initrd>{}</initrd>\n"
       "    <cmdline>{}</cmdline>\n"
       "  </os>\n"
-      "  <features><acpi/></features>\n"
+      "  <features><acpi/>{}</features>\n"
       "  <cpu mode='{}'/>\n"
       "  <on_reboot>destroy</on_reboot>\n",
       escaped(assets.kernel), escaped(assets.initramfs), escaped(kernel_arguments(assets, guest)),
-      kvm ? "host-passthrough" : "maximum");
+      guest.viommu.empty() ? "" : "<ioapic driver='qemu'/>", kvm ? "host-passthrough" : "maximum");
   document += fmt::format(
       "  <devices>\n"
       "    <emulator>{}</emulator>\n"

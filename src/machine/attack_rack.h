@@ -77,6 +77,8 @@ class AttackRack final : public attack::Testbed {
   void meanwhile(std::size_t guest, std::function<void(Access)> then) override;
   void hold(std::size_t guest, bool held) override;
   std::size_t land() override;
+  // Of one guest's VF alone.
+  std::size_t land(std::size_t guest);
 
   void inject(std::uint16_t nic, ConstBytes frame) override;
   [[nodiscard]] std::vector<std::vector<std::byte>> take_sent() override;

@@ -102,6 +102,11 @@ void AttackRack::hold(std::size_t guest, bool held) {
   if (WatchedPort* port = watched(guest)) port->hold(held);
 }
 
+std::size_t AttackRack::land(std::size_t guest) {
+  WatchedPort* const port = watched(guest);
+  return port != nullptr ? port->land() : 0;
+}
+
 std::size_t AttackRack::land() {
   std::size_t landed = 0;
   for (const auto& watched : watched_) landed += watched.port->land();

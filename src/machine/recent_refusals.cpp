@@ -12,9 +12,10 @@ void RecentRefusals::add(Instant now, const pcie::Transaction& transaction, cons
            kept.fault.reason == fault.reason;
   };
   RecentRefusal next{.last = now, .count = 1, .transaction = transaction, .fault = fault};
-  if (const auto found = std::ranges::find_if(kept_, same); found != kept_.end()) {
+  // A flood's is the newest.
+  if (const auto found = std::find_if(kept_.rbegin(), kept_.rend(), same); found != kept_.rend()) {
     next.count += found->count;
-    kept_.erase(found);
+    kept_.erase(std::prev(found.base()));
   } else if (kept_.size() == kKept) {
     kept_.erase(kept_.begin());
   }

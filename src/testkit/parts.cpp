@@ -9,6 +9,7 @@
 #include "fabric/format.h"
 #include "machine/grants.h"
 #include "nic/options.h"
+#include "spec/ixgbevf.h"
 
 namespace ladon::testkit {
 
@@ -24,7 +25,17 @@ RackParts::RackParts(std::unique_ptr<machine::AttackRack> rack)
   interrupts_read_ = bed->interrupts().size();
 }
 
-RackParts::~RackParts() = default;
+RackParts::~RackParts() {
+  bed->live().set_watcher({});
+}
+
+bool RackParts::begins(const std::string& fault) {
+  return ++in_force_[fault] == 1;
+}
+
+bool RackParts::ends(const std::string& fault) {
+  return --in_force_[fault] == 0;
+}
 
 std::size_t RackParts::index_of(std::string_view name) const {
   const auto found = std::ranges::find(bed->guests(), name, &attack::Guest::name);
@@ -59,7 +70,7 @@ void RackParts::take_interrupts() {
       if (guest(g).host != one.host) continue;
       // Vectors are a guest's own, so the first that has it is the one.
       bool is_his = false;
-      for (std::uint16_t v = 0; v < ch::VfSlot::kVectors; ++v) is_his |= bed->vector(g, v) == one.vector;
+      for (std::uint16_t v = 0; v < spec::ixgbevf::kVectors; ++v) is_his |= bed->vector(g, v) == one.vector;
       if (!is_his) continue;
       Arrived& count = arrived_[{g, one.vector}];
       ++(deaf.contains(g) ? count.lost : count.seen);

@@ -39,6 +39,10 @@ class RackParts {
   [[nodiscard]] fabric::FunctionId function_of(std::size_t guest) const;
   [[nodiscard]] const attack::Ntb& ntb_of(pcie::Domain host) const;  // throws where there is none
 
+  // Faults of a kind are in force while there is one of them.
+  [[nodiscard]] bool begins(const std::string& fault);  // true: it is the first
+  [[nodiscard]] bool ends(const std::string& fault);    // true: it was the last
+
   void step();
   // Sorts out what has arrived since the last call: called before a loss begins and ends.
   void take_interrupts();
@@ -54,6 +58,7 @@ class RackParts {
   void note(const fabric::Tables& tables, const pcie::Transaction& transaction,
             const fabric::Resolution& way);
 
+  std::map<std::string, unsigned> in_force_;
   std::size_t interrupts_read_ = 0;
   std::map<std::pair<std::size_t, std::uint32_t>, Arrived> arrived_;  // by guest and its host's vector
 };

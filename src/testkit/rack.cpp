@@ -111,6 +111,8 @@ Fault Rack::lose_entry(std::string_view guest, Way way) {
   if (!found) throw std::invalid_argument("that entry is lost already");
   (void)parts_->management.store32(BusAddr(found->at.bits() + ntb::kLutEntry), 0);
   return Fault([parts = parts_, found] {
+    // Software may have given the place to another, or have written the entry again.
+    if (parts->management.load32(BusAddr(found->at.bits() + ntb::kLutEntry)).value_or(1) != 0) return;
     (void)parts->management.store32(BusAddr(found->at.bits() + ntb::kLutProxy), found->proxy);
     (void)parts->management.store32(BusAddr(found->at.bits() + ntb::kLutEntry), found->entry);
   });
@@ -122,26 +124,32 @@ Fault Rack::take_link_down(std::string_view host) {
   if (found == hosts.end()) throw std::invalid_argument(fmt::format("no host is named \"{}\"", host));
   const pcie::Domain domain{static_cast<std::uint16_t>(found - hosts.begin())};
   const BusAddr link(parts_->ntb_of(domain).control.bits() + ntb::kLink);
-  (void)parts_->management.store32(link, 0);
-  return Fault([parts = parts_, link] { (void)parts->management.store32(link, 1); });
+  const std::string key = fmt::format("link of {}", host);
+  if (parts_->begins(key)) (void)parts_->management.store32(link, 0);
+  return Fault([parts = parts_, link, key] {
+    if (parts->ends(key)) (void)parts->management.store32(link, 1);
+  });
 }
 
 Fault Rack::delay_completions(std::string_view guest) {
   const std::size_t index = parts_->index_of(guest);
-  parts_->bed->hold(index, true);
-  return Fault([parts = parts_, index] {
+  const std::string key = fmt::format("completions of {}", guest);
+  if (parts_->begins(key)) parts_->bed->hold(index, true);
+  return Fault([parts = parts_, index, key] {
+    if (!parts->ends(key)) return;
     parts->bed->hold(index, false);
-    (void)parts->bed->land();
+    (void)parts->bed->land(index);
   });
 }
 
 Fault Rack::lose_interrupts(std::string_view guest) {
   const std::size_t index = parts_->index_of(guest);
+  const std::string key = fmt::format("interrupts of {}", guest);
   parts_->take_interrupts();
-  parts_->deaf.insert(index);
-  return Fault([parts = parts_, index] {
+  if (parts_->begins(key)) parts_->deaf.insert(index);
+  return Fault([parts = parts_, index, key] {
     parts->take_interrupts();
-    parts->deaf.erase(index);
+    if (parts->ends(key)) parts->deaf.erase(index);
   });
 }
 

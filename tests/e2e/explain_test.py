@@ -124,8 +124,11 @@ class Explain(unittest.TestCase):
                 done = rack.run_ladon(self.folder, "explain", rack.EXAMPLE, *arguments)
                 self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
                 self.assertIn(arguments[1] if arguments[0] != "--fault" else "--fault", done.stderr)
-        done = rack.run_ladon(self.folder, "explain")
-        self.assertEqual(done.returncode, 2)
+        for arguments in ((), ("--live", "socket", "--fault", "x"), ("--live", "socket", "--dma", "1"),
+                          (rack.EXAMPLE, "--fault", "x", "--vm", "vm-a"),
+                          (rack.EXAMPLE, "--mmio", "0xFFFFFFFF20000000")):
+            with self.subTest(arguments=arguments):
+                self.assertEqual(rack.run_ladon(self.folder, "explain", *arguments).returncode, 2)
 
 
 if __name__ == "__main__":

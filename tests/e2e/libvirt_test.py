@@ -68,6 +68,8 @@ class Libvirt(unittest.TestCase):
                 iommu = domain.find("devices/iommu[@model='intel']/driver[@caching_mode='on']")
                 self.assertEqual(iommu is not None, "intel-iommu,caching-mode=on" in devices)
                 self.assertEqual(iommu is not None, name == "behind")
+                split = domain.find("features/ioapic[@driver='qemu']") is not None
+                self.assertEqual(split, "kernel-irqchip=split" in after(guest["command"], "-machine")[0])
                 if name in ("own", "behind"):
                     self.assertEqual(after(words, "-device"), devices[-1:])
                     self.assertEqual(json.loads(words[1])["socket"]["path"], guest["vfio_user_socket"])

@@ -22,7 +22,7 @@ using fabric::Reason;
 using fabric::Table;
 using ::testing::HasSubstr;
 
-constexpr auto kTables = static_cast<std::uint8_t>(Table::ntb_lut) + 1;
+using fabric::kTables;
 
 class Explain : public ::testing::Test {
  protected:
@@ -129,6 +129,37 @@ TEST_F(Explain, AFaultOfALogNamesItsOwner) {
   EXPECT_EQ(why.who, "VF 1 of nic0 (vm-a)");  // by its proxy
 }
 
+// As the management host's program and the hosts' own parts say it.
+TEST_F(Explain, LinesOfTheProgramAreReadToo) {
+  const auto verdict_of = [&](const char* line) {
+    const auto refused = parse_fault(*wanted, line);
+    return refused ? explain(rack(), *refused) : Explanation{};
+  };
+  const char* const reach =
+      "management: fault: vm-b (VF 2 of NIC 0, ch1): ch1/iommu/DMA remapping: not mapped (read at 0x2000)";
+  const auto early = verdict_of(reach);
+  EXPECT_EQ(early.verdict, Verdict::missing) << "it is in the plan, and vm-b had not mapped it";
+  EXPECT_EQ(early.who, "VF 2 of nic0 (vm-b)");
+  EXPECT_THAT(early.entry, HasSubstr("0x2000 -> "));
+  const auto beyond =
+      verdict_of("vm-b (VF 2 of NIC 0, ch1): ch1/iommu/DMA remapping: not mapped (write at 0x40000000)");
+  EXPECT_EQ(beyond.verdict, Verdict::isolation);
+  EXPECT_EQ(beyond.who, "VF 2 of nic0 (vm-b)");
+  // Hosts number their segments from 0.
+  const auto own = verdict_of(
+      "debug: ch1: read of 0000:01:01.1 at 0x40000000 refused: ch1/iommu/DMA remapping: not mapped");
+  EXPECT_EQ(own.who, "VF 2 of nic0 (vm-b)");
+  EXPECT_EQ(own.verdict, Verdict::isolation);
+  const auto nobody = verdict_of("refused by ch1/iommu/DMA remapping: not mapped");
+  EXPECT_EQ(nobody.verdict, Verdict::unknown);
+  EXPECT_EQ(nobody.who, "");
+  for (const char* strange : {"VF 99 of NIC 0", "VF 2 of NIC 9"})
+    EXPECT_EQ(
+        verdict_of((std::string(strange) + ": ch1/iommu/DMA remapping: not mapped (read at 0x1)").c_str())
+            .verdict,
+        Verdict::unknown);
+}
+
 TEST_F(Explain, LinesThatNameNoFaultAreNone) {
   for (const char* line :
        {"", "ch1", "ch7/iommu/DMA remapping: not mapped", "ch1/iommu/DMA remapping", "0x1 write at"})
@@ -144,7 +175,7 @@ RC_GTEST_FIXTURE_PROP(Explain, EveryFaultIsReadAsItIsPrinted, ()) {
       .table = Table{*rc::gen::inRange<std::uint8_t>(0, kTables)},
       .reason = Reason{*rc::gen::inRange<std::uint8_t>(0, static_cast<std::uint8_t>(Reason::count_))},
       .address = *rc::gen::arbitrary<std::uint64_t>(),
-      .rid = {pcie::Segment{*rc::gen::inRange<std::uint16_t>(0, 3)},
+      .rid = {wanted->segment(component.domain, pcie::HostSegment{}),
               pcie::Bdf(*rc::gen::arbitrary<std::uint16_t>())}};
   fabric::Resolution way;
   way.outcome = fault;

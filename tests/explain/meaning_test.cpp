@@ -12,7 +12,7 @@ namespace {
 using fabric::Reason;
 using fabric::Table;
 
-constexpr auto kTables = static_cast<std::uint8_t>(Table::ntb_lut) + 1;
+using fabric::kTables;
 constexpr auto kReasons = static_cast<std::uint8_t>(Reason::count_);
 
 TEST(Meaning, EveryPairHasASentence) {

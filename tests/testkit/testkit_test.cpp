@@ -163,6 +163,31 @@ TEST_F(Kit, AnInterruptMayBeLost) {
   EXPECT_GT(bare.interrupts(0), before);
 }
 
+TEST_F(Kit, FaultsOfAKindLastAsLongAsOneOfThem) {
+  open_both();
+  Fault first = rack.take_link_down("ch2");
+  {
+    const Fault second = rack.take_link_down("ch2");
+  }
+  EXPECT_TRUE(bare.dma(0, Access::write).refused);
+  first.mend();
+  EXPECT_FALSE(bare.dma(0, Access::write).refused);
+  Fault lost = rack.lose_interrupts("ch2-os");
+  rack.lose_interrupts("ch2-os").mend();
+  const auto before = bare.interrupts(0);
+  ASSERT_TRUE(pass(a, bare));
+  EXPECT_EQ(bare.interrupts(0), before);
+}
+
+TEST_F(Kit, AnEntryThatWasGivenToAnotherIsNotTakenBack) {
+  open_both();
+  Fault lost = rack.lose_entry("vm-a", Way::request);
+  ASSERT_TRUE(a.detach());
+  ASSERT_TRUE(a.attach());
+  lost.mend();
+  EXPECT_THAT(rack.audit(), IsEmpty());
+}
+
 TEST_F(Kit, WhatWasAccessedIsRecorded) {
   open_both();
   rack.record(true);
